@@ -1,0 +1,11 @@
+//! Sealgate: an inline audit proxy for AI traffic.
+//!
+//! Every request is identified, classified, decided by policy and **sealed** — a signed record is durable
+//! on disk — before one byte of it reaches a vendor. `ARCHITECTURE.md` describes the rooms of this house;
+//! `tests/layers.rs` holds the walls: a module names only modules of strictly lower rank.
+
+pub mod env;
+pub mod json;
+pub mod record;
+pub mod telemetry;
+pub mod types;

@@ -1,0 +1,3 @@
+//! The `sealgate` binary.
+
+fn main() {}
