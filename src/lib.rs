@@ -9,3 +9,4 @@ pub mod json;
 pub mod record;
 pub mod telemetry;
 pub mod types;
+pub mod vendor;
