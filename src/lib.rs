@@ -5,9 +5,14 @@
 //! `tests/layers.rs` holds the walls: a module names only modules of strictly lower rank.
 
 pub mod demo;
+pub mod egress;
 pub mod env;
+pub mod identity;
 pub mod json;
+pub mod ledger;
 pub mod record;
+pub mod serve;
 pub mod telemetry;
 pub mod types;
+pub mod upstream;
 pub mod vendor;
