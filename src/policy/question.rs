@@ -131,8 +131,12 @@ impl PolicySet {
             vendor_training_use: vendor.map_or(TrainingUse::Unknown, |v| v.training_use),
             weekday: u64::from(local.weekday()),
         };
-        let subject = if self.engine().names_callers { facts.subject.clone() } else { ANYBODY.into() };
-        (subject, vars)
+        (self.entity(facts.subject), vars)
+    }
+
+    /// The caller's entity id, as far as it can matter.
+    pub(crate) fn entity(&self, subject: &str) -> Arc<str> {
+        if self.engine().names_callers { subject.into() } else { ANYBODY.into() }
     }
 
     /// The label of what is left when everything that must be replaced is.

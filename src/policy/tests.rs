@@ -596,6 +596,8 @@ proptest! {
         let recorded: BTreeMap<String, Fact> =
             serde_json::from_str(&serde_json::to_string(&request.facts).expect("writes")).expect("reads");
         prop_assert_eq!(set.reperform(&recorded, "nobody").expect("reperforms"), Reperformed::Request(request.clone()));
+        let (line, _) = set.explain_facts(&recorded, "nobody").expect("explains");
+        prop_assert!(line.starts_with(request.verdict.as_str()));
         prop_assert_eq!(set.request(&set.request_facts(&facts)), request, "the same from the memo");
         let answer = set.answer(&set.answer_facts(&facts));
         prop_assert_eq!(set.reperform(&answer.facts, "nobody").expect("reperforms"), Reperformed::Answer(answer));
