@@ -6,10 +6,12 @@
 
 pub mod demo;
 pub mod egress;
+pub mod cli;
 pub mod env;
 pub mod identity;
 pub mod json;
 pub mod ledger;
+pub mod policy;
 pub mod record;
 pub mod serve;
 pub mod telemetry;
