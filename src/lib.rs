@@ -14,6 +14,7 @@ pub mod ledger;
 pub mod policy;
 pub mod record;
 pub mod serve;
+pub mod store;
 pub mod telemetry;
 pub mod types;
 pub mod upstream;
