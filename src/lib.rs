@@ -5,6 +5,7 @@
 //! `tests/layers.rs` holds the walls: a module names only modules of strictly lower rank.
 
 pub mod env;
+pub mod index;
 pub mod json;
 pub mod record;
 pub mod telemetry;

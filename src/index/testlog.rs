@@ -1,0 +1,170 @@
+//! Synthetic logs for tests: whole groups with made-up keys and signatures, which the index does not check.
+
+use std::fs;
+use std::io::Write;
+use std::path::PathBuf;
+
+use crate::record::{Bytes, CompletionHead, DecisionHead, Kind, Micros, Retention, SectionRefs, Usage};
+use crate::types::*;
+
+/// A log under construction, in its own temporary directory.
+pub(crate) struct TestLog {
+    pub(crate) dir: tempfile::TempDir,
+    pub(crate) generation: u32,
+    pub(crate) segment: u64,
+    pub(crate) next: u64,
+    pending: Vec<u8>,
+    serial: u64,
+}
+
+/// 2026-11-22T00:00:00Z
+pub(crate) const DAY: i64 = 1_795_305_600_000_000;
+
+impl TestLog {
+    pub(crate) fn new() -> Self {
+        let dir = tempfile::tempdir().expect("temporary directory");
+        TestLog { dir, generation: 1, segment: 0, next: 0, pending: Vec::new(), serial: 0 }
+    }
+
+    pub(crate) fn data(&self) -> PathBuf {
+        self.dir.path().to_owned()
+    }
+
+    pub(crate) fn path(&self) -> PathBuf {
+        self.dir.path().join(format!("log/{}/{:012}.jsonl", self.generation, self.segment))
+    }
+
+    fn random(&mut self) -> [u8; 10] {
+        self.serial += 1;
+        let mut bytes = [7u8; 10];
+        bytes[2..].copy_from_slice(&self.serial.to_be_bytes());
+        bytes
+    }
+
+    fn line(&mut self, head: &str) -> u64 {
+        let line = format!("{{\"head\":{head},\"key\":\"{}\",\"sig\":\"{}\"}}\n", "0".repeat(32), "A".repeat(88));
+        self.pending.extend_from_slice(line.as_bytes());
+        self.next += 1;
+        self.next - 1
+    }
+
+    pub(crate) fn decision(&mut self, change: impl FnOnce(&mut DecisionHead)) -> (u64, DecisionHead) {
+        let time = Timestamp::from_micros(DAY + self.next as i64 * 1_000_000);
+        let request = RequestId::new(time.unix_millis(), self.random());
+        let mut head = DecisionHead {
+            actor: NONE.into(),
+            auth: AuthMethod::Token,
+            classes: Vec::new(),
+            coverage: Coverage::Full,
+            detectors: Digest([1; 32]),
+            durability: "sync".into(),
+            facts: Default::default(),
+            id: RecordId::new(time.unix_millis(), self.random()),
+            kind: Kind::Decision,
+            label: Label::Internal,
+            mode: Mode::Enforce,
+            model: "echo-1".into(),
+            operation: "chat".into(),
+            outcome: RequestOutcome::Allowed,
+            policy: PolicyRef { digest: Digest([0xab; 32]), name: "default".into(), version: "1".into() },
+            principal: PrincipalKind::Human,
+            reason: Reason::Ok,
+            request,
+            retention: Retention { class: "standard".into(), until: time.plus_days(365) },
+            roles: Vec::new(),
+            route: "demo".into(),
+            rules: vec!["default.send".into()],
+            sections: SectionRefs::new(),
+            subject: pseudonym(1).into(),
+            synthetic: false,
+            tenant: "default".into(),
+            time,
+            trace: None,
+            truncated: 0,
+            v: 1,
+            vendor: "demo".into(),
+            verdict: RequestVerdict::Send,
+        };
+        change(&mut head);
+        (self.line(&serde_json::to_string(&head).expect("head")), head)
+    }
+
+    pub(crate) fn complete(
+        &mut self,
+        decision: u64,
+        of: &DecisionHead,
+        change: impl FnOnce(&mut CompletionHead),
+    ) -> u64 {
+        let time = Timestamp::from_micros(DAY + self.next as i64 * 1_000_000);
+        let mut head = CompletionHead {
+            bytes: Bytes { answered: 10, delivered: 10, forwarded: 20, received: 20 },
+            classes: Vec::new(),
+            coverage: Coverage::Full,
+            decision,
+            detectors: Digest([1; 32]),
+            facts: Default::default(),
+            http_status: 200,
+            id: RecordId::new(time.unix_millis(), self.random()),
+            kind: Kind::Completion,
+            label: Label::Internal,
+            micros: Micros::default(),
+            mode: Mode::Enforce,
+            model_served: of.model.clone(),
+            outcome: AnswerOutcome::Released,
+            policy: of.policy.clone(),
+            reason: Reason::Ok,
+            request: of.request,
+            rules: Vec::new(),
+            sections: SectionRefs::new(),
+            status: Status::Completed,
+            time,
+            truncated: 0,
+            usage: Usage::default(),
+            v: 1,
+            verdict: AnswerVerdict::Release,
+        };
+        change(&mut head);
+        self.line(&serde_json::to_string(&head).expect("head"))
+    }
+
+    pub(crate) fn event(&mut self, kind: &str, fields: &str) -> u64 {
+        let time = Timestamp::from_micros(DAY + self.next as i64 * 1_000_000);
+        let id = RecordId::new(time.unix_millis(), self.random());
+        self.line(&format!(
+            "{{\"id\":\"{id}\",\"kind\":\"{kind}\",\"sections\":{{}}{fields},\"time\":\"{time}\",\"v\":1}}"
+        ))
+    }
+
+    pub(crate) fn sections(&mut self, line: &str) {
+        self.pending.extend_from_slice(line.as_bytes());
+        self.pending.push(b'\n');
+    }
+
+    /// Closes the group with a checkpoint and writes it.
+    pub(crate) fn commit(&mut self) {
+        let note = format!("sealgate-test/{}\\n{}\\n{}\\n\\n", self.generation, self.next, "A".repeat(43) + "=");
+        let line = format!("{{\"checkpoint\":\"{note}\"}}\n");
+        self.pending.extend_from_slice(line.as_bytes());
+        self.flush();
+    }
+
+    /// Writes what is pending without a checkpoint.
+    pub(crate) fn flush(&mut self) {
+        let path = self.path();
+        fs::create_dir_all(path.parent().expect("folder")).expect("folder");
+        let mut file = fs::OpenOptions::new().create(true).append(true).open(path).expect("segment");
+        file.write_all(&std::mem::take(&mut self.pending)).expect("written");
+    }
+
+    pub(crate) fn next_segment(&mut self) {
+        self.segment = self.next;
+    }
+
+    pub(crate) fn next_generation(&mut self) {
+        (self.generation, self.segment, self.next) = (self.generation + 1, 0, 0);
+    }
+}
+
+pub(crate) fn pseudonym(number: u64) -> String {
+    format!("hmac-sha256:1:{}", Digest::of(&number.to_be_bytes()))
+}
