@@ -157,10 +157,10 @@ fn remove(path: &Path) {
     for suffix in ["", "-wal", "-shm"] {
         let mut name = path.as_os_str().to_owned();
         name.push(suffix);
-        if let Err(error) = fs::remove_file(&name) {
-            if error.kind() != io::ErrorKind::NotFound {
-                tracing::warn!(%error, "an old index file cannot be removed");
-            }
+        if let Err(error) = fs::remove_file(&name)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            tracing::warn!(%error, "an old index file cannot be removed");
         }
     }
 }

@@ -18,9 +18,9 @@ use crate::types::Sensitive;
 /// The names in one identity section.
 pub type SectionNames = Vec<Sensitive<String>>;
 
-/// Opens the identity section of a record line: `(record line, sections line) -> names`, `None` where its key is
-/// not to be had.
-pub type OpenIdentity = Box<dyn Fn(&[u8], &[u8]) -> Option<SectionNames> + Send>;
+/// Opens the identity section of a record line: `(generation, record line, sections line) -> names`, `None`
+/// where its key is not to be had.
+pub type OpenIdentity = Box<dyn Fn(u32, &[u8], &[u8]) -> Option<SectionNames> + Send>;
 
 /// What it takes to learn and to look up names.
 pub struct Names {
@@ -61,7 +61,7 @@ impl Names {
         subject: i64,
     ) -> rusqlite::Result<()> {
         let (Some(_), Some(sections)) = (&head.sections.identity, &entry.sections) else { return Ok(()) };
-        for name in (self.open)(&entry.line, sections).unwrap_or_default() {
+        for name in (self.open)(entry.place.generation, &entry.line, sections).unwrap_or_default() {
             let digest = self.digest(name.expose());
             if self.known.len() >= KNOWN_MAX {
                 self.known.clear();

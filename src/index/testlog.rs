@@ -4,6 +4,8 @@ use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
 
+use crate::record::tree::Frontier;
+use crate::record::{self, Checkpoint, Signer};
 use crate::record::{Bytes, CompletionHead, DecisionHead, Kind, Micros, Retention, SectionRefs, Usage};
 use crate::types::*;
 
@@ -13,6 +15,9 @@ pub(crate) struct TestLog {
     pub(crate) generation: u32,
     pub(crate) segment: u64,
     pub(crate) next: u64,
+    pub(crate) log_key: std::sync::Arc<Signer>,
+    pub(crate) epoch: std::sync::Arc<Signer>,
+    tree: Frontier,
     pending: Vec<u8>,
     serial: u64,
 }
@@ -23,7 +28,17 @@ pub(crate) const DAY: i64 = 1_795_305_600_000_000;
 impl TestLog {
     pub(crate) fn new() -> Self {
         let dir = tempfile::tempdir().expect("temporary directory");
-        TestLog { dir, generation: 1, segment: 0, next: 0, pending: Vec::new(), serial: 0 }
+        TestLog {
+            dir,
+            generation: 1,
+            segment: 0,
+            next: 0,
+            log_key: std::sync::Arc::new(Signer::from_seed(&[1; 32]).expect("seed")),
+            epoch: std::sync::Arc::new(Signer::from_seed(&[2; 32]).expect("seed")),
+            tree: Frontier::new(),
+            pending: Vec::new(),
+            serial: 0,
+        }
     }
 
     pub(crate) fn data(&self) -> PathBuf {
@@ -41,11 +56,41 @@ impl TestLog {
         bytes
     }
 
+    pub(crate) fn origin(&self) -> String {
+        format!("sealgate-test/{}", self.generation)
+    }
+
     fn line(&mut self, head: &str) -> u64 {
-        let line = format!("{{\"head\":{head},\"key\":\"{}\",\"sig\":\"{}\"}}\n", "0".repeat(32), "A".repeat(88));
-        self.pending.extend_from_slice(line.as_bytes());
+        let epoch = self.epoch.clone();
+        self.signed(head, &epoch)
+    }
+
+    fn signed(&mut self, head: &str, signer: &Signer) -> u64 {
+        let sig = signer.sign(&record::signing_input(&self.origin(), self.next, head.as_bytes()));
+        let line = record::record_line(head.as_bytes(), &signer.public().id(), &sig);
+        self.tree.append(record::leaf_hash(&line));
+        self.pending.extend_from_slice(&line);
+        self.pending.push(b'\n');
         self.next += 1;
         self.next - 1
+    }
+
+    /// `key.certified` and `boot`, as every process begins.
+    pub(crate) fn boot(&mut self) {
+        let (time, id) = self.stamp();
+        let head = record::EventHead::new(Kind::KeyCertified, id, time)
+            .with("epoch", self.epoch.public().id().to_string())
+            .with("public", self.epoch.public().to_base64());
+        let head = String::from_utf8(record::Head::Event(head).encode()).expect("text");
+        let log_key = self.log_key.clone();
+        self.signed(&head, &log_key);
+        self.event("boot", "");
+        self.commit();
+    }
+
+    fn stamp(&mut self) -> (Timestamp, RecordId) {
+        let time = Timestamp::from_micros(DAY + self.next as i64 * 1_000_000);
+        (time, RecordId::new(time.unix_millis(), self.random()))
     }
 
     pub(crate) fn decision(&mut self, change: impl FnOnce(&mut DecisionHead)) -> (u64, DecisionHead) {
@@ -142,10 +187,13 @@ impl TestLog {
 
     /// Closes the group with a checkpoint and writes it.
     pub(crate) fn commit(&mut self) {
-        let note = format!("sealgate-test/{}\\n{}\\n{}\\n\\n", self.generation, self.next, "A".repeat(43) + "=");
-        let line = format!("{{\"checkpoint\":\"{note}\"}}\n");
-        self.pending.extend_from_slice(line.as_bytes());
+        let checkpoint = Checkpoint { origin: self.origin(), size: self.next, root: self.tree.root() };
+        let note = record::note::sign(&checkpoint, &[&self.epoch]);
+        self.pending.extend_from_slice(&record::checkpoint_line(&note));
+        self.pending.push(b'\n');
         self.flush();
+        let published = record::note::sign(&checkpoint, &[&self.log_key]);
+        fs::write(self.path().with_file_name("checkpoint"), published).expect("written");
     }
 
     /// Writes what is pending without a checkpoint.
@@ -162,6 +210,7 @@ impl TestLog {
 
     pub(crate) fn next_generation(&mut self) {
         (self.generation, self.segment, self.next) = (self.generation + 1, 0, 0);
+        self.tree = Frontier::new();
     }
 }
 

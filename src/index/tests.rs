@@ -244,7 +244,7 @@ fn names_are_found_by_keyed_digest_until_erased() {
     fn names() -> Option<Names> {
         Some(Names::new(
             &[5; 32],
-            Box::new(|_, sections| {
+            Box::new(|_, _, sections| {
                 let text = String::from_utf8_lossy(sections);
                 let name = text.split('"').nth(5)?.to_owned();
                 Some(vec![Sensitive::new(name)])

@@ -6,7 +6,7 @@
 //! no longer what was indexed. Nothing is written but a private temporary database.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rusqlite::Connection;
 use thiserror::Error;
@@ -302,7 +302,7 @@ impl View {
 }
 
 /// The index file, in a read transaction, when it is of this log; or why not.
-fn usable(log: &Log, path: &PathBuf) -> Result<(Connection, Progress), String> {
+fn usable(log: &Log, path: &Path) -> Result<(Connection, Progress), String> {
     if !path.exists() {
         return Err("there is no index yet".to_owned());
     }
