@@ -6,9 +6,9 @@ use serde::Deserialize;
 
 use crate::types::{Fact, RecordId, RequestId, Timestamp};
 
+use super::VERSION;
 use super::canonical::{CanonicalError, check_canonical};
 use super::head::{CompletionHead, DecisionHead, EventHead, Kind, SectionRefs};
-use super::{VERSION, event};
 
 /// The head of any record.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -190,7 +190,6 @@ fn decode_event(bytes: &[u8], otherwise: HeadError) -> Result<Head, HeadError> {
     };
     let sections = serde_json::to_value(&sections).and_then(serde_json::from_value::<SectionRefs>);
     let sections = sections.map_err(|error| HeadError::Shape(error_text(&error)))?;
-    event::check_fields(kind, &fields).map_err(HeadError::Shape)?;
     Ok(Head::Event(EventHead { id, kind, time, sections, fields }))
 }
 
