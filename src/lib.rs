@@ -8,5 +8,6 @@ pub mod env;
 pub mod index;
 pub mod json;
 pub mod record;
+pub mod store;
 pub mod telemetry;
 pub mod types;
