@@ -19,10 +19,8 @@ use super::names::Names;
 use super::schema;
 use super::view::{ViewError, batch, is_of};
 use super::write::Writer;
+use crate::store::{KeyStore, Paths};
 use crate::telemetry::Metrics;
-
-/// Makes the name reader anew for each build: a rebuild starts without memory.
-pub type MakeNames = Box<dyn Fn() -> Option<Names> + Send>;
 
 /// The running thread.
 #[derive(Debug)]
@@ -41,24 +39,33 @@ impl Follower {
     }
 }
 
-/// Starts to follow the log of `data`; `committed` tells the log's committed size.
+/// Starts to follow the log of `data`; `committed` tells the log's committed size. Without `keys` nobody is found by
+/// name.
 pub fn follow(
     data: &Path,
-    names: MakeNames,
+    keys: Option<Arc<KeyStore>>,
     committed: watch::Receiver<u64>,
     metrics: Arc<Metrics>,
 ) -> io::Result<Follower> {
     let stop = Arc::new(AtomicBool::new(false));
-    let work =
-        Work { log: Log::new(data), path: data.join(FILE_NAME), names, committed, metrics, stop: Arc::clone(&stop) };
+    let work = Work {
+        log: Log::new(data),
+        paths: Paths::new(data),
+        path: data.join(FILE_NAME),
+        keys,
+        committed,
+        metrics,
+        stop: Arc::clone(&stop),
+    };
     let thread = thread::Builder::new().name("index".to_owned()).spawn(move || work.run())?;
     Ok(Follower { stop, thread })
 }
 
 struct Work {
     log: Log,
+    paths: Paths,
     path: PathBuf,
-    names: MakeNames,
+    keys: Option<Arc<KeyStore>>,
     committed: watch::Receiver<u64>,
     metrics: Arc<Metrics>,
     stop: Arc<AtomicBool>,
@@ -90,7 +97,7 @@ impl Work {
         if self.path.exists() {
             match schema::open(&self.path) {
                 Ok(Some(conn)) => {
-                    let writer = Writer::new(conn, (self.names)())?;
+                    let writer = Writer::new(conn, self.names())?;
                     if writer.progress().is_none_or(|progress| is_of(&self.log, progress)) {
                         return Ok(writer);
                     }
@@ -101,7 +108,13 @@ impl Work {
             }
             remove(&self.path);
         }
-        Ok(Writer::new(schema::create(Some(&self.path))?, (self.names)())?)
+        Ok(Writer::new(schema::create(Some(&self.path))?, self.names())?)
+    }
+
+    fn names(&self) -> Option<Names> {
+        let keys = Arc::clone(self.keys.as_ref()?);
+        let names = Names::new(&self.paths, keys);
+        names.inspect_err(|error| tracing::warn!(%error, "the index cannot learn names")).ok()
     }
 
     fn keep_up(&mut self, writer: &mut Writer) -> Result<(), ViewError> {

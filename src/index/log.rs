@@ -5,11 +5,12 @@
 //! cryptographically here: that is the verifier's work, and the index is never evidence (DESIGN section 4).
 //! A file that a recovery replaced keeps the places of every committed record.
 
-use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use thiserror::Error;
+
+use crate::store::read::{self, Lines};
+use crate::store::{Paths, StoreError};
 
 /// Where a record line begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -59,13 +60,8 @@ pub struct Group {
 #[derive(Debug, Error)]
 pub enum LogError {
     /// The operating system refused.
-    #[error("cannot read `{path}`: {cause}")]
-    Io {
-        /// The file or folder.
-        path: PathBuf,
-        /// What it said.
-        cause: io::Error,
-    },
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// Bytes stand where no committed line can.
     #[error("segment `{segment}` is damaged at byte {offset}: {why}; run `sealgate records verify`")]
     Damaged {
@@ -81,37 +77,23 @@ pub enum LogError {
 /// The folder `log/` of a data directory.
 #[derive(Clone, Debug)]
 pub struct Log {
-    root: PathBuf,
+    paths: Paths,
 }
 
 impl Log {
     /// The log of the data directory `data`; nothing is opened yet.
     pub fn new(data: &Path) -> Self {
-        Log { root: data.join("log") }
+        Log { paths: Paths::new(data) }
     }
 
     /// Generations present, ascending; none where there is no log.
     pub fn generations(&self) -> Result<Vec<u32>, LogError> {
-        let mut found: Vec<u32> = self.names(&self.root)?.iter().filter_map(|n| n.parse().ok()).collect();
-        found.sort_unstable();
-        Ok(found)
+        Ok(self.paths.generations()?)
     }
 
     /// First indexes of the segments of a generation, ascending.
     pub fn segments(&self, generation: u32) -> Result<Vec<u64>, LogError> {
-        let number = |name: &String| match name.strip_suffix(".jsonl") {
-            Some(digits) if digits.len() == SEGMENT_DIGITS => digits.parse::<u64>().ok(),
-            _ => None,
-        };
-        let names = self.names(&self.root.join(generation.to_string()))?;
-        let mut found: Vec<u64> = names.iter().filter_map(number).collect();
-        found.sort_unstable();
-        Ok(found)
-    }
-
-    /// Path of a segment.
-    pub fn segment_path(&self, generation: u32, segment: u64) -> PathBuf {
-        self.root.join(generation.to_string()).join(segment_name(segment))
+        Ok(read::segments(&self.paths, generation)?.into_iter().map(|segment| segment.first).collect())
     }
 
     /// The first group of the oldest generation there is; `None` while the log holds no segment.
@@ -150,26 +132,9 @@ impl Log {
         Ok(None)
     }
 
-    fn names(&self, folder: &Path) -> Result<Vec<String>, LogError> {
-        let fail = |cause| LogError::Io { path: folder.to_owned(), cause };
-        let entries = match fs::read_dir(folder) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(fail(error)),
-        };
-        let name =
-            |entry: io::Result<fs::DirEntry>| Ok(entry.map_err(fail)?.file_name().to_string_lossy().into_owned());
-        entries.map(name).collect()
-    }
-
-    fn open_at(&self, place: Place) -> Result<BufReader<File>, LogError> {
-        let path = self.segment_path(place.generation, place.segment);
-        let open = || {
-            let mut file = File::open(&path)?;
-            file.seek(SeekFrom::Start(place.offset))?;
-            Ok(BufReader::with_capacity(READ_BYTES, file))
-        };
-        open().map_err(|cause| LogError::Io { path: path.clone(), cause })
+    fn open_at(&self, place: Place) -> Result<Lines, LogError> {
+        let path = self.paths.log(place.generation).join(segment_name(place.segment));
+        Ok(Lines::open(&path, place.offset)?)
     }
 }
 
@@ -179,7 +144,7 @@ pub struct Reader {
     log: Log,
     cursor: Cursor,
     /// Open at `cursor`; dropped at the end of the file, so that what was appended since is seen.
-    file: Option<BufReader<File>>,
+    file: Option<Lines>,
 }
 
 impl Reader {
@@ -257,14 +222,12 @@ impl Reader {
 }
 
 /// A line without its newline, or `None` where the file ends first.
-fn whole_line(file: &mut BufReader<File>, place: Place) -> Result<Option<Vec<u8>>, LogError> {
-    let mut line = Vec::new();
-    let read = file.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', &mut line);
-    read.map_err(|cause| LogError::Io { path: segment_name(place.segment).into(), cause })?;
-    if line.pop() == Some(b'\n') {
-        return Ok(Some(line));
+fn whole_line(file: &mut Lines, place: Place) -> Result<Option<Vec<u8>>, LogError> {
+    match file.next_line()? {
+        Some(line) if line.terminated => Ok(Some(line.bytes)),
+        Some(line) if line.bytes.len() as u64 >= read::LINE_BYTES_MAX => Err(damaged(place, "a line is too long")),
+        _ => Ok(None),
     }
-    if line.len() as u64 + 1 >= LINE_BYTES_MAX { Err(damaged(place, "a line is too long")) } else { Ok(None) }
 }
 
 fn damaged(place: Place, why: &'static str) -> LogError {
@@ -281,7 +244,3 @@ const SECTIONS_START: &[u8] = b"{\"sections\":";
 const CHECKPOINT_START: &[u8] = b"{\"checkpoint\":";
 /// Digits of a segment's name.
 const SEGMENT_DIGITS: usize = 12;
-/// No line of format 1 is longer than 64 KiB; twice that is surely damage.
-const LINE_BYTES_MAX: u64 = 128 * 1024;
-/// One read of a segment.
-const READ_BYTES: usize = 256 * 1024;

@@ -18,9 +18,9 @@ mod view;
 mod write;
 
 pub use field::Field;
-pub use follow::{Follower, MakeNames, follow};
+pub use follow::{Follower, follow};
 pub use log::{Cursor, Entry, Group, Log, LogError, Place, Reader};
-pub use names::{Names, OpenIdentity, SectionNames};
+pub use names::Names;
 pub use query::{OPEN, Page, Query, Row};
 pub use view::{AsOf, Fetched, Tally, View, ViewError};
 

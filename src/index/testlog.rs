@@ -180,6 +180,57 @@ impl TestLog {
         ))
     }
 
+    /// The key store of this log, with its origin file.
+    pub(crate) fn keys(&self) -> std::sync::Arc<crate::store::KeyStore> {
+        let keys = crate::store::KeyStore::open(self.dir.path()).expect("key store");
+        fs::write(self.dir.path().join("keys/origin"), self.origin()).expect("origin");
+        std::sync::Arc::new(keys)
+    }
+
+    /// A completed request of a named person, with its identity and content sections.
+    pub(crate) fn decision_of(&mut self, user: &str, display: &str) -> (u64, DecisionHead) {
+        let keys = self.keys();
+        let origin = self.origin();
+        let key = |section: &str| {
+            let name = crate::store::DataKeyName {
+                tenant: "default".to_owned(),
+                retention: "standard".to_owned(),
+                section: section.to_owned(),
+                subject: pseudonym(1),
+                month: "2026-11".to_owned(),
+            };
+            keys.data_key(&name).expect("data key")
+        };
+        let identity = record::IdentitySection {
+            actor: None,
+            address: None,
+            credential: "t1".to_owned(),
+            display: Some(display.to_owned()),
+            groups: Vec::new(),
+            issuer: "sealgate".to_owned(),
+            roles: Vec::new(),
+            salt: record::section::new_salt(),
+            subject: user.to_owned(),
+        };
+        let content = record::ContentSection { salt: record::section::new_salt(), parts: 3, ..Default::default() };
+        let mut bytes = std::collections::BTreeMap::new();
+        let (index, head) = self.decision(|head| {
+            let sealed = [
+                ("identity", record::section::seal(&origin, head.id, "identity", &identity, &key("identity"))),
+                ("content", record::section::seal(&origin, head.id, "content", &content, &key("content"))),
+            ];
+            for (name, sealed) in sealed {
+                let sealed = sealed.expect("sealed");
+                head.sections.insert(name.to_owned(), sealed.reference);
+                bytes.insert(name.to_owned(), sealed.bytes);
+            }
+        });
+        let line = record::sections_line(index, &bytes);
+        self.sections(&String::from_utf8(line).expect("text"));
+        self.complete(index, &head, |_| {});
+        (index, head)
+    }
+
     pub(crate) fn sections(&mut self, line: &str) {
         self.pending.extend_from_slice(line.as_bytes());
         self.pending.push(b'\n');

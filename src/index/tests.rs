@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use super::testlog::{DAY, TestLog, pseudonym};
 use super::*;
+use crate::store::Paths;
 use crate::telemetry::Metrics;
 use crate::types::*;
 
@@ -108,7 +109,7 @@ fn answers(view: &View) {
 fn indexed(log: &TestLog) {
     let (sender, committed) = tokio::sync::watch::channel(0);
     let metrics = Arc::new(Metrics::new().expect("metrics"));
-    let follower = follow(&log.data(), Box::new(|| None), committed, metrics).expect("starts");
+    let follower = follow(&log.data(), None, committed, metrics).expect("starts");
     follower.shutdown();
     drop(sender);
 }
@@ -218,7 +219,7 @@ fn the_thread_follows_commits_and_generations() {
     let mut log = TestLog::new();
     let (sender, committed) = tokio::sync::watch::channel(0);
     let metrics = Arc::new(Metrics::new().expect("metrics"));
-    let follower = follow(&log.data(), Box::new(|| None), committed, Arc::clone(&metrics)).expect("starts");
+    let follower = follow(&log.data(), None, committed, Arc::clone(&metrics)).expect("starts");
     six(&mut log);
     sender.send_replace(12);
     log.next_generation();
@@ -241,39 +242,35 @@ fn the_thread_follows_commits_and_generations() {
 
 #[test]
 fn names_are_found_by_keyed_digest_until_erased() {
-    fn names() -> Option<Names> {
-        Some(Names::new(
-            &[5; 32],
-            Box::new(|_, _, sections| {
-                let text = String::from_utf8_lossy(sections);
-                let name = text.split('"').nth(5)?.to_owned();
-                Some(vec![Sensitive::new(name)])
-            }),
-        ))
-    }
     let mut log = TestLog::new();
-    log.decision(|h| {
-        let reference =
-            crate::record::SectionRef { key: "0".repeat(32), plain: Digest([0; 32]), sealed: Digest([0; 32]) };
-        h.sections.insert("identity".to_owned(), reference);
-    });
-    log.sections("{\"sections\":{\"identity\":\"Ada Lovelace\",\"index\":0}}");
+    let keys = log.keys();
+    log.decision_of("ada@example.org", "Ada Lovelace");
     log.commit();
-    let look = |view: &View| view.named(&names().expect("names"), " ada LOVELACE ").expect("looks");
-    let view = View::open(&log.data(), names()).expect("opens");
-    assert_eq!(look(&view), [pseudonym(1)]);
-    let (sender, committed) = tokio::sync::watch::channel(0);
+    let names = || Names::new(&Paths::new(log.data()), Arc::clone(&keys)).expect("names");
+    let look = |view: &View, name: &str| view.named(&names(), name).expect("looks");
+    let view = View::open(&log.data(), Some(names())).expect("opens");
+    assert_eq!(look(&view, " ada LOVELACE "), [pseudonym(1)]);
+    let (_sender, committed) = tokio::sync::watch::channel(0);
     let metrics = Arc::new(Metrics::new().expect("metrics"));
-    follow(&log.data(), Box::new(names), committed, Arc::clone(&metrics)).expect("starts").shutdown();
+    let again = || {
+        follow(&log.data(), Some(Arc::clone(&keys)), committed.clone(), Arc::clone(&metrics))
+            .expect("starts")
+            .shutdown();
+    };
+    again();
     let view = View::open(&log.data(), None).expect("opens");
-    assert_eq!(look(&view), [pseudonym(1)]);
+    assert_eq!(look(&view, "Ada Lovelace"), [pseudonym(1)]);
+    assert_eq!(look(&view, "ada@example.org"), [pseudonym(1)]);
+    assert_eq!(look(&view, "Charles Babbage"), Vec::<String>::new());
     drop(view);
     let bytes = std::fs::read(log.data().join(FILE_NAME)).expect("file");
     assert!(!String::from_utf8_lossy(&bytes).contains("Lovelace"));
+    let mut log = log;
     log.event("erasure", &format!(",\"subject\":\"{}\"", pseudonym(1)));
     log.commit();
-    drop(sender);
-    indexed(&log);
+    let (_sender, committed) = tokio::sync::watch::channel(0);
+    follow(&log.data(), None, committed, Arc::clone(&metrics)).expect("starts").shutdown();
     let view = View::open(&log.data(), None).expect("opens");
-    assert_eq!(look(&view), Vec::<String>::new());
+    let names = Names::new(&Paths::new(log.data()), keys).expect("names");
+    assert_eq!(view.named(&names, "Ada Lovelace").expect("looks"), Vec::<String>::new());
 }

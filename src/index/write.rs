@@ -84,6 +84,7 @@ impl Writer {
         let closed = self.conn.execute_batch(end);
         if done.is_err() || closed.is_err() {
             self.terms.forget();
+            self.names.iter_mut().for_each(Names::forget);
             self.progress = schema::progress(&self.conn)?;
         }
         done.and(closed)
@@ -164,7 +165,7 @@ impl Writer {
             }
         }
         if let Some(names) = &mut self.names {
-            names.learn(&self.conn, entry, head, subject)?;
+            names.learn(&self.conn, entry, head, (subject, actor))?;
         }
         let request = head.request.parse::<RequestId>().map(|_| uuid_bytes(&head.request)).unwrap_or_default();
         let (segment, offset) = (signed(entry.place.segment), signed(entry.place.offset));
