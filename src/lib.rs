@@ -9,6 +9,7 @@ pub mod egress;
 pub mod cli;
 pub mod env;
 pub mod identity;
+pub mod index;
 pub mod json;
 pub mod ledger;
 pub mod policy;
