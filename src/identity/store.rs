@@ -174,7 +174,8 @@ fn entry(info: TokenInfo) -> Entry {
 }
 
 /// Who vouches for tokens (DESIGN section 4, "Subject").
-const ISSUER: &str = "sealgate";
+/// Who vouches for tokens: the first part of their users' pseudonyms.
+pub const ISSUER: &str = "sealgate";
 
 /// A change by another process is in force after this long.
 const LOOK_EVERY_MILLIS: u64 = 1000;

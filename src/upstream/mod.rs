@@ -94,6 +94,11 @@ impl Upstreams {
         Pool { targets: Arc::clone(&self.targets), client: self.client.fresh_pool() }
     }
 
+    /// Whether requests to this vendor can carry the credential it wants.
+    pub fn has_credential(&self, id: &str) -> bool {
+        self.target(id).is_some_and(|target| *target.credential() != Credential::Missing)
+    }
+
     /// The vendor of this id.
     pub fn target(&self, id: &str) -> Option<&Arc<VendorTarget>> {
         self.targets.get(id)
