@@ -6,6 +6,7 @@
 
 pub mod env;
 pub mod json;
+pub mod ledger;
 pub mod record;
 pub mod store;
 pub mod telemetry;
