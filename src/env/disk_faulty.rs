@@ -56,6 +56,7 @@ struct State {
     steps: Vec<Step>,
     fault: Option<Fault>,
     room: Option<u64>,
+    refuse_room: bool,
     files: HashMap<PathBuf, Durability>,
     names: Vec<Name>,
 }
@@ -90,6 +91,11 @@ impl FaultyDisk {
     /// From now on appends and reservations beyond `bytes` more fail with `StorageFull`; `None` lifts it.
     pub fn limit_room(&self, bytes: Option<u64>) {
         self.lock().room = bytes;
+    }
+
+    /// From now on no room can be set aside; what is set aside can be written.
+    pub fn refuse_room(&self, refuse: bool) {
+        self.lock().refuse_room = refuse;
     }
 
     /// Every step so far.
@@ -281,9 +287,12 @@ impl DiskFile for FaultyFile {
     }
 
     fn reserve(&mut self, end: u64) -> io::Result<()> {
-        let room = self.disk.lock().room;
         let wanted = end.saturating_sub(self.file.length());
-        if room.is_some_and(|room| room < wanted) {
+        let full = {
+            let state = self.disk.lock();
+            state.refuse_room || state.room.is_some_and(|room| room < wanted)
+        };
+        if full {
             self.disk.step(Step::Reserve);
             return Err(ErrorKind::StorageFull.into());
         }
