@@ -1,6 +1,6 @@
 //! Numbers the channels of a stream: one for each text that deltas build up, keyed by choice or block and field.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Channels open at once, at most: 128 choices of 8 fields.
 const OPEN_MAX: usize = 1024;
@@ -12,8 +12,12 @@ const TOTAL_MAX: u32 = 16_384;
 pub(super) struct Channels {
     /// By group (choice or content block) and field path.
     open: BTreeMap<(u64, String), u32>,
+    /// Groups that ended; not larger than the channels ever opened.
+    closed: BTreeSet<u64>,
     /// The next number to give.
     next: u32,
+    /// Whether some text could not be joined to what came before it.
+    unjoined: bool,
 }
 
 impl Channels {
@@ -24,8 +28,11 @@ impl Channels {
             return Some(known);
         }
         if self.open.len() >= OPEN_MAX || self.next >= TOTAL_MAX {
+            self.unjoined = true;
             return None;
         }
+        // A text that goes on after its end was scanned to that end already.
+        self.unjoined |= self.closed.contains(&group);
         let channel = self.next;
         self.next += 1;
         self.open.insert(key, channel);
@@ -34,14 +41,17 @@ impl Channels {
 
     /// Ends all channels of a group and gives their numbers; a later delta of it opens new ones.
     pub(super) fn end(&mut self, group: u64) -> Vec<u32> {
-        let mut ended = Vec::new();
-        self.open.retain(|(of, _), channel| {
-            let stays = *of != group;
-            if !stays {
-                ended.push(*channel);
-            }
-            stays
-        });
-        ended
+        let of_group = (group, String::new())..;
+        let keys: Vec<_> =
+            self.open.range(of_group).map(|(key, _)| key).take_while(|key| key.0 == group).cloned().collect();
+        if !keys.is_empty() {
+            self.closed.insert(group);
+        }
+        keys.iter().filter_map(|key| self.open.remove(key)).collect()
+    }
+
+    /// Whether some text was not joined since the last call.
+    pub(super) fn take_unjoined(&mut self) -> bool {
+        std::mem::take(&mut self.unjoined)
     }
 }

@@ -60,6 +60,7 @@ impl StreamReader for Generic {
         }
         let mut path = text::text(root, "type").unwrap_or_default();
         self.walk(root, &mut path, &mut seen);
+        seen.overflow = self.channels.take_unjoined();
         seen
     }
 
@@ -86,12 +87,11 @@ impl Generic {
                 }
             }
             Kind::Array => value.items().for_each(|item| self.walk(item, path, seen)),
-            Kind::String if !value.raw().is_empty() => match self.channels.at(0, path) {
-                Some(channel) => {
-                    seen.deltas.push(Delta { channel, node: value.id(), form: DeltaForm::Text });
-                }
-                None => seen.overflow = true,
-            },
+            Kind::String if !value.raw().is_empty() => {
+                let channel = self.channels.at(0, path);
+                let delta = |channel| Delta { channel, node: value.id(), form: DeltaForm::Text };
+                seen.deltas.extend(channel.map(delta));
+            }
             _ => {}
         }
         path.truncate(len);

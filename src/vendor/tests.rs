@@ -447,6 +447,36 @@ fn data_offsets_lead_back_to_raw_bytes() {
 }
 
 #[test]
+fn a_splice_leaves_everything_around_it() {
+    let input = b": c\r\nevent:  x\r\ndata: {\"a\":\r\ndata: \"\xc3\xa9 4111\" }  \r\nid: 1\r\n\r\n";
+    let frame = frames(input, 3).remove(0);
+    let at = frame.data.find("4111").expect("there");
+    let other = frame.data.find("\u{e9}").expect("there");
+    let spliced = frame.splice(&[(other..other + 2, "e".to_owned()), (at..at + 4, "[redacted:pci.pan]".to_owned())]);
+    let expected = b": c\r\nevent:  x\r\ndata: {\"a\":\r\ndata: \"e [redacted:pci.pan]\" }  \r\nid: 1\r\n\r\n";
+    assert_eq!(String::from_utf8_lossy(&spliced), String::from_utf8_lossy(expected));
+    assert_eq!(frame.splice(&[]), input);
+    let key = frame.data.find("{\"a\":").expect("there");
+    assert!(frame.splice(&[(key..key + 5, "{".to_owned())]).starts_with(b": c\r\nevent:  x\r\ndata: {\r\n"));
+}
+
+#[test]
+fn an_empty_finish_reason_is_none() {
+    let (joined, views) = join(
+        OPENAI,
+        Operation::CHAT,
+        &[
+            r#"{"choices":[{"index":0,"delta":{"content":"41"},"finish_reason":""}]}"#,
+            r#"{"choices":[{"index":0,"delta":{"content":"11"},"finish_reason":"stop"}]}"#,
+            r#"{"choices":[{"index":0,"delta":{"content":""},"finish_reason":null}]}"#,
+            r#"{"choices":[{"index":0,"delta":{"content":"more"}}]}"#,
+        ],
+    );
+    assert_eq!(joined.values().map(String::as_str).collect::<Vec<_>>(), ["4111", "more"]);
+    assert_eq!(views.iter().map(|view| view.overflow).collect::<Vec<_>>(), [false, false, false, true]);
+}
+
+#[test]
 fn text_outside_of_data_is_shown() {
     let input = b": 4111 comment\nevent: odd 4111\nid: 77\nx: y\ndata: a\n\nevent: content_block_delta\ndata: b\n\n";
     let frames = frames(input, 5);
@@ -464,7 +494,73 @@ fn an_endless_event_is_refused() {
     assert_eq!(framer.next_frame(), Err(FrameTooLong));
 }
 
+/// Any JSON made of the members that dialects look for.
+fn any_json() -> impl Strategy<Value = serde_json::Value> {
+    let words =
+        vec!["type", "error", "text", "4111", "content_block_delta", "message_stop", "tool_use", "image", "", "base64"];
+    let leaf = prop_oneof![
+        Just(serde_json::Value::Null),
+        any::<bool>().prop_map(Into::into),
+        any::<i64>().prop_map(Into::into),
+        proptest::sample::select(words).prop_map(Into::into),
+    ];
+    leaf.prop_recursive(6, 60, 6, |inner| {
+        let names = vec![
+            "choices",
+            "delta",
+            "index",
+            "content",
+            "type",
+            "text",
+            "tool_calls",
+            "function",
+            "arguments",
+            "name",
+            "id",
+            "messages",
+            "error",
+            "usage",
+            "message",
+            "content_block",
+            "finish_reason",
+            "source",
+            "data",
+            "tools",
+            "input",
+        ];
+        prop_oneof![
+            proptest::collection::vec(inner.clone(), 0..5).prop_map(Into::into),
+            proptest::collection::btree_map(proptest::sample::select(names), inner, 0..6).prop_map(|members| members
+                .into_iter()
+                .map(|(k, v)| (k.to_owned(), v))
+                .collect::<serde_json::Map<_, _>>()
+                .into()),
+        ]
+    })
+}
+
 proptest! {
+    #[test]
+    fn no_json_makes_a_reader_fail_or_name_a_node_twice(value in any_json()) {
+        let text = value.to_string();
+        let document = document(&text);
+        for (dialect, operation) in [(OPENAI, Operation::CHAT), (ANTHROPIC, Operation::MESSAGES), (OPENAI, Operation::UNKNOWN)] {
+            dialect.request(&operation, Some(&document));
+            dialect.answer(&operation, &document);
+            for way in [Direction::Request, Direction::Answer] {
+                let parts: Vec<_> = dialect.text_parts(&operation, way, &document).iter().map(|part| part.id()).collect();
+                prop_assert!(parts.windows(2).all(|pair| pair[0] < pair[1]));
+            }
+            let mut reader = dialect.stream(&operation);
+            for _ in 0..2 {
+                let seen = reader.event(None, Some(&document), &text);
+                prop_assert!(seen.deltas.windows(2).all(|pair| pair[0].node < pair[1].node));
+                let strings: Vec<_> = document.leaves().filter(|leaf| leaf.kind() == crate::json::Kind::String).map(|leaf| leaf.id()).collect();
+                prop_assert!(seen.deltas.iter().all(|delta| strings.binary_search(&delta.node).is_ok()));
+            }
+        }
+    }
+
     #[test]
     fn framing_loses_nothing_and_does_not_depend_on_chunks(
         input in proptest::collection::vec(proptest::sample::select(b"ab:\n\r \xff\xef\xbb\xbfdata: ".to_vec()), 0..80),

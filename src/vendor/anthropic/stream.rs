@@ -31,6 +31,7 @@ impl StreamReader for Messages {
         } else {
             seen.terminal = event == Some("message_stop");
         }
+        seen.overflow = self.channels.take_unjoined();
         self.view.is_error |= seen.error;
         seen
     }
@@ -97,9 +98,7 @@ impl Messages {
             return;
         }
         let form = if path.ends_with("/partial_json") { DeltaForm::Json } else { DeltaForm::Text };
-        match self.channels.at(block, path) {
-            Some(channel) => seen.deltas.push(Delta { channel, node: value.id(), form }),
-            None => seen.overflow = true,
-        }
+        let channel = self.channels.at(block, path);
+        seen.deltas.extend(channel.map(|channel| Delta { channel, node: value.id(), form }));
     }
 }
