@@ -10,9 +10,11 @@ const TOTAL_MAX: u32 = 16_384;
 /// The open channels of one stream.
 #[derive(Debug, Default)]
 pub(super) struct Channels {
-    /// By group (choice or content block) and field path.
-    open: BTreeMap<(u64, String), u32>,
-    /// Groups that ended; not larger than the channels ever opened.
+    /// By group (choice or content block), then by field path.
+    open: BTreeMap<u64, BTreeMap<String, u32>>,
+    /// How many are open.
+    count: usize,
+    /// Groups that ended; not more than the channels ever opened.
     closed: BTreeSet<u64>,
     /// The next number to give.
     next: u32,
@@ -23,11 +25,10 @@ pub(super) struct Channels {
 impl Channels {
     /// The channel of that group and path, opened where it is new; `None` when there are too many.
     pub(super) fn at(&mut self, group: u64, path: &str) -> Option<u32> {
-        let key = (group, path.to_owned());
-        if let Some(&known) = self.open.get(&key) {
+        if let Some(&known) = self.open.get(&group).and_then(|paths| paths.get(path)) {
             return Some(known);
         }
-        if self.open.len() >= OPEN_MAX || self.next >= TOTAL_MAX {
+        if self.count >= OPEN_MAX || self.next >= TOTAL_MAX {
             self.unjoined = true;
             return None;
         }
@@ -35,19 +36,17 @@ impl Channels {
         self.unjoined |= self.closed.contains(&group);
         let channel = self.next;
         self.next += 1;
-        self.open.insert(key, channel);
+        self.count += 1;
+        self.open.entry(group).or_default().insert(path.to_owned(), channel);
         Some(channel)
     }
 
     /// Ends all channels of a group and gives their numbers; a later delta of it opens new ones.
     pub(super) fn end(&mut self, group: u64) -> Vec<u32> {
-        let of_group = (group, String::new())..;
-        let keys: Vec<_> =
-            self.open.range(of_group).map(|(key, _)| key).take_while(|key| key.0 == group).cloned().collect();
-        if !keys.is_empty() {
-            self.closed.insert(group);
-        }
-        keys.iter().filter_map(|key| self.open.remove(key)).collect()
+        let Some(paths) = self.open.remove(&group) else { return Vec::new() };
+        self.closed.insert(group);
+        self.count = self.count.saturating_sub(paths.len());
+        paths.into_values().collect()
     }
 
     /// Whether some text was not joined since the last call.

@@ -7,7 +7,7 @@ use crate::json::{Document, Kind, Value};
 
 use super::StreamReader;
 use super::channels::Channels;
-use super::text::{self, name};
+use super::text::{self, is_done, name};
 use super::view::{AnswerView, Delta, DeltaForm, EventView};
 
 /// Members that number their object among its siblings.
@@ -50,7 +50,7 @@ pub(super) struct Generic {
 
 impl StreamReader for Generic {
     fn event(&mut self, event: Option<&str>, document: Option<&Document<'_>>, data: &str) -> EventView {
-        let mut seen = EventView { terminal: data.trim() == "[DONE]", ..EventView::default() };
+        let mut seen = EventView { terminal: is_done(data), ..EventView::default() };
         let Some(root) = document.map(|document| document.root()) else { return seen };
         seen.error =
             event == Some("error") || text::is_present(root.get("error")) || text::is(root.get("type"), "error");

@@ -268,6 +268,19 @@ fn errors_inside_a_stream_are_seen() {
 }
 
 #[test]
+fn what_an_sdk_takes_for_the_end_is_the_end() {
+    for data in ["[DONE]", " [DONE]", "[DONE] and more"] {
+        assert!(OPENAI.stream(&Operation::CHAT).event(None, None, data).terminal, "{data}");
+    }
+    let stop = |event, data: &str| {
+        let document = Document::parse(data.as_bytes()).ok();
+        ANTHROPIC.stream(&Operation::MESSAGES).event(event, document.as_ref(), data).terminal
+    };
+    assert!(stop(Some("message_stop"), "{}") && stop(Some("ping"), r#"{"type":"message_stop"}"#));
+    assert!(stop(Some("message_stop"), "") && !stop(Some("ping"), r#"{"type":"ping"}"#));
+}
+
+#[test]
 fn a_flood_of_channels_is_told_not_followed() {
     let mut reader = OPENAI.stream(&Operation::CHAT);
     let mut overflowed = false;
@@ -364,15 +377,18 @@ fn headers_are_narrowed_and_stripped() {
         ("x-a", "1"),
         ("x-b", "2"),
         ("te", "trailers"),
+        ("host", "h"),
         ("sealgate-request", "r"),
         ("accept-encoding", "gzip"),
         ("accept-encoding", "snappy"),
     ] {
         map.append(name, HeaderValue::from_static(value));
     }
-    headers::strip_hop_by_hop(&mut map);
-    headers::strip_gateway(&mut map);
-    headers::narrow_accept_encoding(&mut map, false);
+    let mut back = map.clone();
+    headers::to_vendor(&mut map, false);
+    headers::to_caller(&mut back);
+    assert_eq!(back.get_all(ACCEPT_ENCODING).iter().count(), 2);
+    assert!(!back.contains_key("sealgate-request") && !back.contains_key("x-a"));
     let mut left: Vec<_> = map.keys().map(|name| name.as_str()).collect();
     left.sort_unstable();
     assert_eq!(left, ["accept-encoding", "x-b"]);

@@ -9,7 +9,7 @@ use crate::json::{Document, Kind, Value};
 use super::super::StreamReader;
 use super::super::channels::Channels;
 use super::super::generic::is_label;
-use super::super::text::{name, text};
+use super::super::text::{is_done, name, text};
 use super::super::view::{AnswerView, Delta, DeltaForm, EventView};
 use super::answer;
 
@@ -24,7 +24,7 @@ pub(super) struct Chat {
 
 impl StreamReader for Chat {
     fn event(&mut self, event: Option<&str>, document: Option<&Document<'_>>, data: &str) -> EventView {
-        let mut seen = EventView { terminal: data.trim() == "[DONE]", ..EventView::default() };
+        let mut seen = EventView { terminal: is_done(data), ..EventView::default() };
         seen.error = event == Some("error");
         if let Some(root) = document.map(|document| document.root()) {
             seen.error |= answer::is_error(root);
