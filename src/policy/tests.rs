@@ -240,7 +240,13 @@ fn all_faults_are_told_at_once() {
     let mut lacking = Bundle::embedded().files().clone();
     lacking.remove("detectors.toml");
     assert!(faults(&Bundle::of(lacking))[0].message.contains("lacks"));
-    assert!(faults(&bundle_with(&[("more/rules.cedar", PERMIT)]))[0].message.contains("move this file up"));
+    let table =
+        [("more/rules.cedar", "move this file up"), ("case/more.toml", "`cases/`"), ("vendor.toml", "vendors.toml")];
+    for (path, word) in table {
+        assert!(faults(&bundle_with(&[(path, PERMIT)]))[0].message.contains(word), "{path}");
+    }
+    PolicySet::load(&bundle_with(&[("README.md", "ours"), ("dictionaries/names.txt", "a\nb\n")]))
+        .expect("other files may be there");
 }
 
 /// A forbid that cannot be evaluated: an integer overflow at run time, which validation cannot see.
@@ -479,6 +485,35 @@ fn what_the_rules_see_fits_the_schema() {
         Request::new(ask.principal, action, ask.resource, ask.context, Some(&schema)).expect("fits the schema");
         cedar_policy::Entities::from_entities(ask.entities.iter().cloned(), Some(&schema)).expect("fit the schema");
     }
+}
+
+#[test]
+fn the_actions_are_the_schemas() {
+    let (schema, _) = Schema::from_cedarschema_str(SCHEMA).expect("a schema");
+    let groups: BTreeSet<String> = schema.action_groups().map(ToString::to_string).collect();
+    let asked: BTreeSet<String> =
+        schema.actions().map(ToString::to_string).filter(|name| !groups.contains(name)).collect();
+    assert_eq!(asked, Action::ALL.iter().map(|action| format!("Action::\"{action}\"")).collect());
+    assert_eq!(groups.len(), 3);
+}
+
+#[test]
+fn the_facts_of_a_usual_request_stay_small() {
+    let set = default_set();
+    let facts = set.request(&set.request_facts(&CaseFacts::default())).facts;
+    let bytes = serde_json::to_string(&facts).expect("writes").len();
+    assert!(bytes < 1024, "{bytes} bytes in every record");
+}
+
+#[test]
+fn the_vendors_of_the_embedded_configuration_are_registered() {
+    let usual = "openai anthropic azure gemini vertex bedrock mistral cohere groq openrouter deepseek ollama vllm llamacpp together xai demo";
+    for id in usual.split(' ') {
+        let vendor = default_set().vendor(id).unwrap_or_else(|| panic!("{id}"));
+        assert!(vendor.approved && vendor.ceiling == Label::Internal && vendor.models == ["*"], "{id}");
+        assert!(id == "demo" || vendor.missing().len() == 4, "{id}: nobody here can know these");
+    }
+    assert!(!default_set().permits_observe());
 }
 
 #[test]
