@@ -51,11 +51,16 @@ where
         tokio::spawn(tls.watch());
     }
     let mut connections = JoinSet::new();
+    let mut ended_early = 0usize;
     loop {
         let accepted = tokio::select! {
             biased;
             () = stopped(&mut shutdown) => break,
-            Some(_) = connections.join_next(), if !connections.is_empty() => continue,
+            Some(_) = connections.join_next(), if !connections.is_empty() => {
+                // The news of a shutdown can reach a connection a moment before it reaches this loop.
+                ended_early = ended_early.saturating_add(usize::from(*shutdown.borrow()));
+                continue;
+            }
             accepted = accept(&listener) => accepted,
         };
         match accepted {
@@ -80,7 +85,9 @@ where
         }
     }
     drop(listener);
-    drain(connections, &counts, &settings).await
+    let mut report = drain(connections, &counts, &settings).await;
+    report.connections_drained = report.connections_drained.saturating_add(wide(ended_early));
+    report
 }
 
 /// Returns when a shutdown was asked for, or nobody is left to ask for one.
