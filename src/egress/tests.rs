@@ -201,6 +201,66 @@ async fn nothing_is_sent_twice_when_an_idle_connection_was_closed() {
     assert_eq!(told.try_iter().count(), 4);
 }
 
+/// A TLS vendor that speaks HTTP/2 and echoes `:authority`, path and whether a `host` header came; counts connections.
+async fn http2_vendor() -> (u16, String, Arc<std::sync::atomic::AtomicUsize>) {
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".into()]).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let key = rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+    let mut config = builder.with_no_client_auth().with_single_cert(vec![made.cert.der().clone()], key).unwrap();
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let connections = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let counted = Arc::clone(&connections);
+    tokio::spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            let (acceptor, counted) = (acceptor.clone(), Arc::clone(&counted));
+            tokio::spawn(async move {
+                let stream = hyper_util::rt::TokioIo::new(acceptor.accept(stream).await.unwrap());
+                counted.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+                let echo = hyper::service::service_fn(|request: Request<Incoming>| async move {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                    let text = format!("{} host={}", request.uri(), request.headers().contains_key("host"));
+                    Ok::<_, std::convert::Infallible>(Response::new(text))
+                });
+                let _ =
+                    hyper::server::conn::http2::Builder::new(TokioExecutor::new()).serve_connection(stream, echo).await;
+            });
+        }
+    });
+    (port, made.cert.pem(), connections)
+}
+
+#[tokio::test]
+async fn fifty_first_requests_to_an_http_2_vendor_share_what_they_opened() {
+    let (port, pem, connections) = http2_vendor().await;
+    let folder = tempfile::tempdir().unwrap();
+    let ca_file = folder.path().join("ca.pem");
+    std::fs::write(&ca_file, pem).unwrap();
+    let client = Client::new(&EgressConfig { ca_file: Some(ca_file), ..EgressConfig::default() }).unwrap();
+    let url = format!("https://localhost:{port}/model/a%3Ab?beta=true");
+    for _ in 0..2 {
+        let mut tasks = tokio::task::JoinSet::new();
+        for _ in 0..50 {
+            let (client, request) = (client.clone(), post(&url, OutBody::sized(Bytes::from_static(b"{}"))));
+            tasks.spawn(async move { client.send(request).await });
+        }
+        while let Some(answer) = tasks.join_next().await {
+            let text = answer.unwrap().unwrap().into_body().collect().await.unwrap().to_bytes();
+            assert_eq!(text, format!("{url} host=false"));
+        }
+    }
+    // The first fifty race to connect; the second fifty use what is there.
+    let opened = connections.load(std::sync::atomic::Ordering::SeqCst);
+    assert!((1..=50).contains(&opened), "{opened}");
+    let fresh = client.fresh_pool();
+    fresh.send(post(&url, OutBody::none())).await.unwrap();
+    assert_eq!(connections.load(std::sync::atomic::Ordering::SeqCst), opened + 1, "a pool of its own");
+}
+
 #[test]
 fn an_unusable_ca_file_is_named() {
     let folder = tempfile::tempdir().unwrap();
