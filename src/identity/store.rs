@@ -122,7 +122,8 @@ impl TokenStore {
         if now.saturating_sub(looked) < LOOK_EVERY_MILLIS {
             return Ok(());
         }
-        let disk = self.disk();
+        // Held by a writer of this process: what it writes shows when it is done, the rest at the next look.
+        let Ok(disk) = self.shared.disk.try_lock() else { return Ok(()) };
         if disk.table.version()? != disk.version {
             self.reload(disk)?;
         }
