@@ -18,6 +18,7 @@ pub mod ledger;
 pub mod pipeline;
 pub mod policy;
 pub mod record;
+pub mod scan;
 pub mod serve;
 pub mod store;
 pub mod telemetry;

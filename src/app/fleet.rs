@@ -25,8 +25,8 @@ pub(super) fn upstreams(config: &Config, demo: Option<SocketAddr>) -> Result<Ups
         idle_seconds: config.egress.idle_seconds,
         total_seconds: config.egress.total_seconds,
     };
-    let targets: Result<Vec<_>, _> =
-        config.vendors.iter().map(|vendor| Ok(target(vendor, demo)?.with_limits(limits))).collect();
+    let targets: Result<Vec<VendorTarget>, AppError> =
+        config.vendors.iter().map(|vendor| target(vendor, demo).map(|target| target.with_limits(limits))).collect();
     let egress = EgressConfig {
         connect_timeout_seconds: config.egress.connect_seconds,
         ca_file: config.egress.ca_file.clone(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::config::Config;
 use crate::env::Clock;
 use crate::identity::{DevToken, NewToken, TokenInfo, TokenStore, dev_token as make_dev_token};
-use crate::ledger::{self, BootFacts, Durability, LedgerConfig, Opened};
+use crate::ledger::{self, BootFacts, Durability, Ledger, LedgerConfig, Opened};
 use crate::policy::ADMIN_ROLES;
 use crate::record::{Draft, EventHead, Head};
 use crate::store::Paths;
@@ -85,12 +85,22 @@ impl Offline {
 
     /// Appends one event, durable on return.
     pub fn append(&self, head: EventHead) -> Result<(), AppError> {
-        let appended = self.opened.ledger.append_blocking(Draft::bare(Head::Event(head)));
-        appended.map(|_| ()).map_err(|error| AppError::Io(error.to_string()))
+        append(&self.opened.ledger, head).map_err(AppError::Io)
     }
 
     /// Writes `shutdown` and closes the log.
     pub fn close(self) -> Result<(), AppError> {
-        self.opened.threads.shutdown("command", 0, 0).map(|_| ()).map_err(|error| AppError::Io(error.to_string()))
+        self.opened.threads.shutdown().map(|_| ()).map_err(|error| AppError::Io(error.to_string()))
     }
+}
+
+/// Appends one event from a thread that may block, on a runtime made for it; durable on return.
+pub(super) fn append(ledger: &Ledger, head: EventHead) -> Result<(), String> {
+    let work = || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
+        let appended = runtime.block_on(ledger.append(Draft::bare(Head::Event(head))));
+        appended.map(|_| ()).map_err(|error| error.to_string())
+    };
+    let joined = std::thread::scope(|scope| scope.spawn(work).join());
+    joined.unwrap_or_else(|_| Err("the appending thread panicked".to_owned()))
 }

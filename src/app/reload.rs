@@ -8,12 +8,12 @@ use crate::ledger::Ledger;
 use crate::pipeline::Gate;
 use crate::policy::Bundle;
 use crate::record::event::{self, By, PolicyFault, Stamp};
-use crate::record::{Draft, EventHead, Head};
+use crate::record::EventHead;
 use crate::store::Paths;
 use crate::telemetry::Metrics;
 use crate::types::Digest;
 
-use super::{AppError, bundle, run};
+use super::{AppError, bundle, offline, run};
 
 /// Loads and swaps.
 pub(super) struct Reloader {
@@ -85,8 +85,7 @@ impl Reloader {
         format!("policy not changed: {error}{}", told.unwrap_or_default())
     }
 
-    /// Appends from a thread that may block.
     fn append(&self, head: EventHead) -> Result<(), String> {
-        self.ledger.append_blocking(Draft::bare(Head::Event(head))).map(|_| ()).map_err(|error| error.to_string())
+        offline::append(&self.ledger, head)
     }
 }

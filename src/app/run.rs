@@ -12,7 +12,7 @@ use crate::demo;
 use crate::env::Clock;
 use crate::identity::{Authenticator, TokenStore};
 use crate::index;
-use crate::ledger::{Opened, RecoverySummary};
+use crate::ledger::{Farewell, Opened, RecoverySummary};
 use crate::pipeline::{self, Flood, Gate, GateParts, Snapshot};
 use crate::record::event::{self, By, Stamp};
 use crate::record::{Draft, Head};
@@ -111,7 +111,11 @@ pub fn serve(config: &Config, announce: impl FnOnce(&Started)) -> Result<Drained
     let _ = stop.send(true);
     let report = data_plane.join().map_err(|error| AppError::Io(error.to_string()))?;
     runtime.block_on(drain::flush(&gate, &opened.ledger, &clock));
-    let ended = opened.threads.shutdown("signal", report.requests_drained, report.requests_aborted);
+    let ended = opened.threads.shutdown_with(Farewell {
+        why: "signal",
+        drained: report.requests_drained,
+        cut: report.requests_aborted,
+    });
     follower.shutdown();
     let _ = stop_admin.send(true);
     admin.join();

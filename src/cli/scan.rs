@@ -88,7 +88,7 @@ fn matched(finding: &Finding, bytes: &[u8]) -> String {
 
 fn table(findings: &[Finding], bytes: &[u8], show: bool) -> String {
     let names = ["CLASS", "DETECTOR", "LIKELIHOOD", "VALIDATED", "BYTES", if show { "TEXT" } else { "POINTER" }];
-    let mut table = Table::new(&names.map(Column::text));
+    let mut table = Table::new(&names.map(|name| Column { name, width_min: 6, rank: 0, right: false }));
     for finding in findings {
         let last = if show { matched(finding, bytes) } else { finding.pointer.clone() };
         table.row(vec![

@@ -133,7 +133,7 @@ fn list(format: &str, config: &Config) -> Result<u8, Failure> {
         println!("{}", serde_json::to_string_pretty(&tokens).map_err(|error| Failure::new(IO, error.to_string()))?);
         return Ok(0);
     }
-    let columns = ["ID", "NAME", "USER", "ROLES", "TENANT", "KIND", "STATE"].map(Column::text);
+    let columns = ["ID", "NAME", "USER", "ROLES", "TENANT", "KIND", "STATE"].map(|name| Column { name, width_min: 6, rank: 0, right: false });
     let mut table = Table::new(&columns);
     let now = Clock::system().now();
     for info in &tokens {

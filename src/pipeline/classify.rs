@@ -79,7 +79,7 @@ fn look(case: &mut Case, parts: &Parts, rest: &str, body: &RequestBody) -> Seen 
     let path_scan = scanner.text(&format!("{below} {}", unescaped(&query)));
     seen.path_findings = path_scan.findings;
     let plain = &body.plain;
-    if plain.is_empty() && !case.operation.reads_body {
+    if plain.is_empty() && !(case.operation.known && case.operation.reads_body) {
         seen.coverage = path_scan.coverage;
         seen.view = case.dialect.request(&case.operation, None);
         return seen;
@@ -89,7 +89,7 @@ fn look(case: &mut Case, parts: &Parts, rest: &str, body: &RequestBody) -> Seen 
             seen.view = case.dialect.request(&case.operation, Some(&document));
             scanner.document(&document)
         }
-        Err(fault) if case.operation.reads_body || is_json(parts, plain) => {
+        Err(fault) if (case.operation.known && case.operation.reads_body) || is_json(parts, plain) => {
             case.refuse(Reason::RequestMalformed, format!("the body is not acceptable JSON: {fault}"));
             return seen;
         }

@@ -10,7 +10,7 @@ use crate::env::Stopwatch;
 use crate::policy::RequestFacts;
 use crate::scan;
 use crate::types::{
-    Fact, Mode, NONE, Principal, PrincipalKind, Reason, RequestOutcome, RequestVerdict, UNLISTED,
+    Fact, Mode, NONE, Principal, Reason, RequestOutcome, RequestVerdict, UNLISTED,
 };
 use crate::vendor::Refusal;
 
@@ -120,14 +120,14 @@ fn ruled(case: &Case, principal: &Principal, subject: &str, seen: &Seen, model: 
     let decision = policy.request(&RequestFacts {
         subject: subject.into(),
         kind: principal.kind,
-        roles: principal.roles.clone(),
+        roles: principal.roles.to_vec(),
         tenant: route.tenant.clone(),
         route: route.name.clone(),
         mode: route.mode,
         vendor: route.vendor.clone(),
         suspended: false,
         model_registered: *model != *UNLISTED,
-        model: seen.view.model.as_ref().map(|_| model.clone()),
+        model: model.clone(),
         operation: case.operation.name.into(),
         operation_known: case.operation.known,
         tools: tools.collect(),

@@ -269,7 +269,7 @@ impl Events {
             });
             self.classes.insert(finding.class.clone());
             if redact {
-                let text = finding.replacement();
+                let text = finding.replacement;
                 let channel = self.channel(finding.channel);
                 channel.replaced.push(Replacement { span: finding.start..finding.end, text });
             }
@@ -407,7 +407,7 @@ fn edit(piece: &Piece, replacement: &Replacement, data: &str) -> Option<Edit> {
         return Some(Edit { span: piece.place.start + start..piece.place.start + end, text });
     }
     let map = json::decode(data.get(piece.place.clone())?).map;
-    let text = text.replace('"', "\\\"");
+    let text = text.replace('\\', "\\\\").replace('"', "\\\"");
     Some(Edit { span: piece.place.start + map.source(start)..piece.place.start + map.source(end), text })
 }
 

@@ -1,6 +1,5 @@
 //! Step 6: the decision becomes a durable record; a refused request gets both its records in one commit.
 
-use std::sync::Arc;
 
 use bytes::Bytes;
 use http::Response;
@@ -51,7 +50,7 @@ impl Decided {
                 self.case.micros.record = watch.micros();
                 self.count(self.ruling.outcome.as_str());
                 let redacted = self.ruling.redacted.take();
-                let decision = receipt.sealed();
+                let decision = receipt.sealed().clone();
                 let exchange = Exchange {
                     case: self.case,
                     principal: self.principal,
