@@ -7,5 +7,6 @@
 pub mod env;
 pub mod json;
 pub mod record;
+pub mod scan;
 pub mod telemetry;
 pub mod types;
