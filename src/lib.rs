@@ -4,6 +4,7 @@
 //! on disk — before one byte of it reaches a vendor. `ARCHITECTURE.md` describes the rooms of this house;
 //! `tests/layers.rs` holds the walls: a module names only modules of strictly lower rank.
 
+pub mod cli;
 pub mod env;
 pub mod index;
 pub mod json;

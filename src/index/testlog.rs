@@ -183,6 +183,7 @@ impl TestLog {
     /// The key store of this log, with its origin file.
     pub(crate) fn keys(&self) -> std::sync::Arc<crate::store::KeyStore> {
         let keys = crate::store::KeyStore::open(self.dir.path()).expect("key store");
+        keys.index_key().expect("index key");
         fs::write(self.dir.path().join("keys/origin"), self.origin()).expect("origin");
         std::sync::Arc::new(keys)
     }

@@ -1,0 +1,4 @@
+//! The commands: what a person types, and what a person sees.
+
+pub mod records;
+pub mod table;
