@@ -18,6 +18,7 @@ mod signer;
 mod stats;
 mod tail;
 mod verify;
+mod verify_text;
 
 use std::io::{self, IsTerminal, Write};
 
