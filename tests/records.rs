@@ -2,6 +2,8 @@
 
 #![expect(clippy::expect_used, reason = "tests say what they expect")]
 
+#[path = "records/golden.rs"]
+mod golden;
 #[path = "records/writer.rs"]
 mod writer;
 
