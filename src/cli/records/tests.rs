@@ -241,3 +241,57 @@ fn reading_is_recorded_through_the_socket() {
     assert!(asked[0].contains("\"kind\":\"access.query\",\"rows\":1,\"size\":8"), "{}", asked[0]);
     assert!(!asked[0].contains("Ada") && !asked[0].contains("demo"), "{}", asked[0]);
 }
+
+fn verdict(log: &TestLog, line: &[&str]) -> (u8, Vec<String>) {
+    let (code, out, err) = records(log, &[&["verify"], line].concat());
+    assert!(!out.is_empty(), "{err}");
+    (code, out.lines().map(str::to_owned).collect())
+}
+
+#[test]
+fn verify_says_ok_and_what_is_not_proven() {
+    let log = three();
+    let (code, lines) = verdict(&log, &[]);
+    assert_eq!(code, 0, "{lines:#?}");
+    assert!(lines[0].starts_with("OK-UNANCHORED  8 records in 1 segments"), "{lines:#?}");
+    assert!(lines[1].starts_with("origin: NOT PROVEN"), "{lines:#?}");
+    assert!(lines.iter().any(|line| line.contains("3 decisions, 3 completions (0 orphan), 0 open")), "{lines:#?}");
+    let vkey = crate::record::vkey("sealgate-test/1", log.log_key.public());
+    let (code, lines) = verdict(&log, &["--vkey", &vkey]);
+    assert_eq!((code, lines[1].starts_with("origin: proven by")), (0, true), "{lines:#?}");
+    let file = log.data().join("vkey");
+    std::fs::write(&file, format!("# from the operator\n{vkey}\n")).expect("written");
+    assert_eq!(verdict(&log, &["--vkey", file.to_str().expect("path")]).0, 0);
+    let other = crate::record::vkey("sealgate-test/1", log.epoch.public());
+    let (code, lines) = verdict(&log, &["--vkey", &other]);
+    assert_eq!((code, lines[0].starts_with("INVALID")), (1, true), "{lines:#?}");
+    assert!(lines[1].starts_with("origin: NOT PROVEN"), "{lines:#?}");
+    let (code, _, err) = records(&log, &["verify", "--vkey", "nonsense"]);
+    assert_eq!((code, err.contains("sealgate key show")), (2, true), "{err}");
+    let (_, out, _) = records(&log, &["verify", "--format", "json"]);
+    let json: serde_json::Value = serde_json::from_str(&out).expect("json");
+    assert_eq!((&json["verdict"], &json["generations"][0]["records"]), (&"OK-UNANCHORED".into(), &8.into()));
+}
+
+#[test]
+fn every_changed_byte_is_invalid_and_named() {
+    let log = three();
+    let path = log.path();
+    let whole = std::fs::read(&path).expect("segment");
+    // Every 37th byte: all line kinds and many fields, in a second.
+    for at in (0..whole.len()).step_by(37) {
+        let mut changed = whole.clone();
+        changed[at] ^= 0x01;
+        std::fs::write(&path, &changed).expect("written");
+        let (code, lines) = verdict(&log, &[]);
+        assert_eq!((code, lines[0].starts_with("INVALID")), (1, true), "byte {at}: {lines:#?}");
+        assert!(lines.iter().any(|line| line.contains("fault") && line.contains("record ")), "byte {at}: {lines:#?}");
+    }
+    std::fs::write(&path, &whole[..whole.len() - 1]).expect("written");
+    assert_eq!(verdict(&log, &[]).0, 1, "cut at the end");
+    std::fs::write(&path, &whole).expect("written");
+    assert_eq!(verdict(&log, &[]).0, 0);
+    std::fs::remove_file(path.with_file_name("checkpoint")).expect("removed");
+    let (code, lines) = verdict(&log, &[]);
+    assert_eq!((code, lines[0].starts_with("INCOMPLETE")), (1, true), "{lines:#?}");
+}

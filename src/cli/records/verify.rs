@@ -133,7 +133,9 @@ fn given_keys(args: &VerifyArgs) -> Result<Vec<VerifierKey>, Failure> {
         }
         let bad = |why: String| Failure::Usage(format!("`--vkey {}`: {why}", given.escape_debug()));
         let text = fs::read_to_string(given).map_err(|error| {
-            bad(format!("neither a key such as `name/1+1a2b3c4d+AbCd…` (see `sealgate key show`) nor a readable file: {error}"))
+            bad(format!(
+                "neither a key such as `name/1+1a2b3c4d+AbCd…` (see `sealgate key show`) nor a readable file: {error}"
+            ))
         })?;
         for line in text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
             keys.push(line.parse().map_err(|_| bad("a line of the file is not a verifier key".to_owned()))?);

@@ -42,7 +42,10 @@ fn generation(one: &Judged, console: &mut Console<'_>) -> Result<(), Failure> {
     let (decisions, completions, orphans) = (counts.decisions, counts.completions, counts.orphans);
     line("records", verdict.size.to_string())?;
     line("root", verdict.root.to_string())?;
-    line("requests", format!("{decisions} decisions, {completions} completions ({orphans} orphan), {} open", counts.open()))?;
+    line(
+        "requests",
+        format!("{decisions} decisions, {completions} completions ({orphans} orphan), {} open", counts.open()),
+    )?;
     line("runs", format!("{} boots, {} shutdowns, {} recoveries", counts.boots, counts.shutdowns, counts.recoveries))?;
     line("keys", format!("{} breaks at boots, {} live rotations", counts.key_breaks(), counts.rotations))?;
     line("sections", format!("{} absent, {} erasure records", counts.absent, counts.erasures))?;
