@@ -266,7 +266,10 @@ fn names_are_found_by_keyed_digest_until_erased() {
     let bytes = std::fs::read(log.data().join(FILE_NAME)).expect("file");
     assert!(!String::from_utf8_lossy(&bytes).contains("Lovelace"));
     let mut log = log;
-    log.event("erasure", &format!(",\"subject\":\"{}\"", pseudonym(1)));
+    log.event(
+        "erasure",
+        &format!(",\"predicate\":{{\"sections\":[\"identity\"],\"subject\":\"{}\",\"up_to\":1}}", pseudonym(1)),
+    );
     log.commit();
     let (_sender, committed) = tokio::sync::watch::channel(0);
     follow(&log.data(), None, committed, Arc::clone(&metrics)).expect("starts").shutdown();

@@ -19,7 +19,7 @@ use super::schema::{self, Progress, pos};
 use super::slim::slim;
 use super::write::{Writer, decision_place, leaf_mark};
 use super::{FILE_NAME, terms};
-use crate::types::{RequestId, Timestamp};
+use crate::types::{RecordId, RequestId, Timestamp};
 
 /// Why a view could not answer.
 #[derive(Debug, Error)]
@@ -128,6 +128,14 @@ impl View {
         Ok(rows)
     }
 
+    /// Whether a row matches.
+    pub fn matches(&self, query: &Query, row: &Row) -> Result<bool, ViewError> {
+        if query::at(&self.tail, row.pos())?.is_some() {
+            return Ok(query::matches(&self.tail, query, row.pos())?);
+        }
+        self.disk.as_ref().map_or(Ok(false), |disk| Ok(query::matches(disk, query, row.pos())?))
+    }
+
     /// How many requests match.
     pub fn count(&self, query: &Query) -> Result<u64, ViewError> {
         let mut n = query::count(&self.tail, query, &[])?;
@@ -216,6 +224,35 @@ impl View {
             return Ok(Some(row));
         }
         self.disk.as_ref().map_or(Ok(None), |disk| Ok(query::at(disk, at)?))
+    }
+
+    /// Where a record of any kind stands, by its id. The time in the id says where to look first.
+    pub fn record(&self, id: RecordId) -> Result<Option<Entry>, ViewError> {
+        let needle = format!("\"id\":\"{id}\"");
+        let mut near = Vec::new();
+        for conn in [Some(&self.tail), self.disk.as_ref()].into_iter().flatten() {
+            if let Some((from, to)) = id_time(id) {
+                near.extend(query::around(conn, from, to)?);
+            }
+        }
+        for generation in self.log.generations()?.into_iter().rev() {
+            let segments = self.log.segments(generation)?;
+            let bounds = segments.iter().zip(segments.iter().skip(1).map(Some).chain([None]));
+            let mut order: Vec<(bool, u64)> = bounds
+                .map(|(first, next)| {
+                    let (low, high) = (pos(generation, *first), next.map_or(i64::MAX, |next| pos(generation, *next)));
+                    (!near.iter().any(|(from, to)| *from < high && *to >= low), *first)
+                })
+                .collect();
+            order.sort_unstable();
+            for (_, segment) in order {
+                let found = self.log.find(generation, segment, |entry| memmem(&entry.line, needle.as_bytes()))?;
+                if found.is_some() {
+                    return Ok(found);
+                }
+            }
+        }
+        Ok(None)
     }
 
     /// Reads a request's two records again.
@@ -319,6 +356,17 @@ pub(super) fn is_of(log: &Log, progress: &Progress) -> bool {
     [progress.first, progress.last].iter().flatten().all(same)
 }
 
+/// An hour around the time a UUIDv7 was made.
+fn id_time(id: RecordId) -> Option<(Timestamp, Timestamp)> {
+    let hex: String = id.to_string().chars().filter(|c| *c != '-').take(12).collect();
+    let micros = i64::from_str_radix(&hex, 16).ok()?.checked_mul(1000)?;
+    Some((Timestamp::from_micros(micros - AROUND_MICROS), Timestamp::from_micros(micros + AROUND_MICROS)))
+}
+
+fn memmem(text: &[u8], needle: &[u8]) -> bool {
+    memchr::memmem::find(text, needle).is_some()
+}
+
 /// Groups up to about [`BATCH_RECORDS`] records.
 pub(super) fn batch(reader: &mut Reader) -> Result<Vec<Group>, LogError> {
     let (mut groups, mut records) = (Vec::new(), 0);
@@ -374,3 +422,5 @@ fn sorted(found: HashMap<(&'static str, String), u64>) -> Tally {
 
 /// Records taken in one transaction: about 40 MiB of lines at 2 KiB each.
 const BATCH_RECORDS: usize = 20_000;
+/// A record's time and its id's time come from one reading, or nearly: an hour is far more than enough.
+const AROUND_MICROS: i64 = 3_600_000_000;
