@@ -4,9 +4,9 @@
 //! on disk — before one byte of it reaches a vendor. `ARCHITECTURE.md` describes the rooms of this house;
 //! `tests/layers.rs` holds the walls: a module names only modules of strictly lower rank.
 
+pub mod cli;
 pub mod demo;
 pub mod egress;
-pub mod cli;
 pub mod env;
 pub mod identity;
 pub mod index;
