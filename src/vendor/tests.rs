@@ -510,6 +510,30 @@ fn an_endless_event_is_refused() {
     assert_eq!(framer.next_frame(), Err(FrameTooLong));
 }
 
+/// The events a client sees, read as the specification's parsing steps say; a last event without blank line included.
+fn specified(input: &[u8]) -> Vec<(Option<String>, String)> {
+    let text = String::from_utf8_lossy(input.strip_prefix(b"\xef\xbb\xbf").unwrap_or(input)).into_owned();
+    let text = text.replace("\r\n", "\n").replace('\r', "\n");
+    let (mut events, mut event, mut data) = (Vec::new(), None, String::new());
+    for line in text.split('\n').chain([""]) {
+        if line.is_empty() {
+            if !data.is_empty() && data != "\n" {
+                events.push((event.take(), data.trim_end_matches('\n').to_owned()));
+            }
+            (event, data) = (None, String::new());
+            continue;
+        }
+        let (name, value) = line.split_once(':').unwrap_or((line, ""));
+        let value = value.strip_prefix(' ').unwrap_or(value);
+        match name {
+            "data" => data.extend([value, "\n"]),
+            "event" => event = Some(value.to_owned()),
+            _ => {}
+        }
+    }
+    events
+}
+
 /// Any JSON made of the members that dialects look for.
 fn any_json() -> impl Strategy<Value = serde_json::Value> {
     let words =
@@ -556,6 +580,23 @@ fn any_json() -> impl Strategy<Value = serde_json::Value> {
 }
 
 proptest! {
+    #[test]
+    fn framing_agrees_with_the_specification(
+        pieces in proptest::collection::vec(proptest::sample::select(vec![
+            "data", "data: a", "data:b", "event: e", ": c", "id: 1", "x", "\n", "\r", "\r\n", "\n\n", "\u{feff}", "\u{e9}",
+        ]), 0..40),
+        size in 1usize..9,
+    ) {
+        let input = pieces.concat().into_bytes();
+        let ours: Vec<_> = frames(&input, size)
+            .into_iter()
+            .map(|frame| (frame.event, frame.data.trim_end_matches('\n').to_owned()))
+            .filter(|(_, data)| !data.is_empty())
+            .collect();
+        let theirs: Vec<_> = specified(&input).into_iter().filter(|(_, data)| !data.is_empty()).collect();
+        prop_assert_eq!(ours, theirs);
+    }
+
     #[test]
     fn no_json_makes_a_reader_fail_or_name_a_node_twice(value in any_json()) {
         let text = value.to_string();
