@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use cedar_policy::{Context, Entity, EntityTypeName, RestrictedExpression as Value};
 
-use super::engine::{Ask, Engine, parents, uid};
+use super::engine::{Action, Ask, Engine, parents, uid};
 use super::facts::{AdminFacts, AnswerFacts, RequestFacts, TOOLS_MAX};
 use super::labels::prefixes;
 use super::set::PolicySet;
@@ -170,7 +170,11 @@ impl Question {
         let route = Entity::new(resource.clone(), self.route(), above).map_err(|error| error.to_string())?;
         let context = Context::from_pairs(self.context()).map_err(|error| error.to_string())?;
         let ask = principal.uid();
-        Ok(Ask { principal: ask, resource, context, entities: engine.entities(vec![principal, route])? })
+        let asked: &[Action] = match self.side {
+            Side::Request(_) => &[Action::Send, Action::SendTokenized, Action::SendRedacted],
+            Side::Answer(_) => &[Action::Release, Action::ReleaseRedacted],
+        };
+        Ok(Ask { principal: ask, resource, context, entities: engine.entities(asked, vec![principal, route])? })
     }
 
     fn route(&self) -> HashMap<String, Value> {
@@ -230,14 +234,14 @@ impl Question {
 }
 
 /// An admin's question in Cedar's terms.
-pub(crate) fn admin_ask(engine: &Engine, facts: &AdminFacts, local: Timestamp) -> Result<Ask, String> {
+pub(crate) fn admin_ask(engine: &Engine, action: Action, facts: &AdminFacts, local: Timestamp) -> Result<Ask, String> {
     let roles = sorted(facts.roles.iter());
     let principal = caller(engine, facts.kind, &facts.subject, &roles, &facts.tenant)?;
     let resource = uid(&engine.types.tenant, &facts.of_tenant);
     let pairs = [pair("hour", number(local.hour().into())), pair("weekday", number(local.weekday().into()))];
     let context = Context::from_pairs(pairs).map_err(|error| error.to_string())?;
     let ask = principal.uid();
-    Ok(Ask { principal: ask, resource, context, entities: engine.entities(vec![principal])? })
+    Ok(Ask { principal: ask, resource, context, entities: engine.entities(&[action], vec![principal])? })
 }
 
 fn caller(

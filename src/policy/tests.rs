@@ -231,6 +231,26 @@ fn bad_settings_are_told_with_their_place() {
 }
 
 #[test]
+fn a_rule_nested_without_end_is_a_fault_and_no_crash() {
+    let rule =
+        |body: &str| format!("@id(\"a\")\npermit (principal, action == Action::\"send\", resource) when {{ {body} }};");
+    let brackets = |depth: usize| rule(&format!("{}context.streamed{}", "(".repeat(depth), ")".repeat(depth)));
+    let chain = |length: usize| rule(&vec!["context.streamed"; length].join(" && "));
+    let ifs = |depth: usize| rule(&format!("{}true", "if context.streamed then true else ".repeat(depth)));
+    for good in
+        [brackets(30), chain(85), ifs(120), rule("context.model == \"((((((((((((((((((((((((((((((((((\" // ((((")]
+    {
+        let good = good.replace("// ((((", "");
+        let loaded = PolicySet::load(&ruled(&good)).unwrap_or_else(|faults| panic!("{good}\n{}", PolicyFaults(faults)));
+        loaded.request(&loaded.request_facts(&CaseFacts::default()));
+    }
+    for (bad, word) in [(brackets(20_000), "brackets"), (chain(20_000), "operators"), (ifs(20_000), "operators")] {
+        let found = faults(&ruled(&bad));
+        assert!(found[0].message.contains(word) && found[0].line == 2, "{}", found[0]);
+    }
+}
+
+#[test]
 fn all_faults_are_told_at_once() {
     let found = faults(&bundle_with(&[("labels.toml", "x"), ("bundle.toml", "x"), ("answers.cedar", "x")]));
     let files: Vec<&str> = found.iter().map(|fault| fault.file.as_str()).collect();
