@@ -8,7 +8,6 @@ pub mod egress;
 pub mod env;
 pub mod identity;
 pub mod json;
-pub mod ledger;
 pub mod record;
 pub mod serve;
 pub mod telemetry;
