@@ -166,6 +166,11 @@ impl Running {
         self.address
     }
 
+    /// Whether every core still has its thread: for `/readyz`.
+    pub fn is_serving(&self) -> bool {
+        self.threads.iter().all(|thread| !thread.is_finished())
+    }
+
     /// Blocks until every core has drained, which begins when `shutdown` turns true.
     ///
     /// # Errors

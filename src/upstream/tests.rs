@@ -6,7 +6,14 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 
 use super::*;
-use crate::types::{Reason, Sensitive};
+use crate::env::{Clock, random_array};
+use crate::ledger::{self, BootFacts, LedgerConfig};
+use crate::record::{DecisionHead, Draft, Head, Kind, Retention, SectionRefs};
+use crate::telemetry::Metrics;
+use crate::types::{
+    AuthMethod, Coverage, Digest, Label, Mode, NONE, PolicyRef, PrincipalKind, Reason, RecordId, RequestOutcome,
+    RequestVerdict, Sensitive,
+};
 
 fn secret() -> Credential {
     Credential::Value(Sensitive::new("sk-synthetic-0001".to_owned()))
@@ -234,4 +241,78 @@ fn credentials_resolve_at_start_and_never_show() {
     assert!(!pasted.contains("pasted-by") && pasted.contains("env:NAME"), "{pasted}");
     let target = VendorTarget::new("v", "https://a", value("key-3")).unwrap();
     assert!(!format!("{target:?} {:?}", HeaderShape::Bearer.value("key-3")).contains("key-3"));
+}
+
+fn decision(request: RequestId) -> Draft {
+    let time = Clock::system().now();
+    let policy = PolicyRef { digest: Digest::of(b"policy"), name: "default".into(), version: "1".into() };
+    Draft::bare(Head::Decision(DecisionHead {
+        actor: NONE.into(),
+        auth: AuthMethod::Token,
+        classes: Vec::new(),
+        coverage: Coverage::Full,
+        detectors: Digest::of(b"detectors"),
+        durability: "sync".into(),
+        facts: Default::default(),
+        id: RecordId::new(time.unix_millis(), random_array()),
+        kind: Kind::Decision,
+        label: Label::Internal,
+        mode: Mode::Enforce,
+        model: NONE.into(),
+        operation: "chat".into(),
+        outcome: RequestOutcome::Allowed,
+        policy,
+        principal: PrincipalKind::Human,
+        reason: Reason::Ok,
+        request,
+        retention: Retention { class: "default".into(), until: time },
+        roles: Vec::new(),
+        route: "demo".into(),
+        rules: Vec::new(),
+        sections: SectionRefs::new(),
+        subject: NONE.into(),
+        synthetic: false,
+        tenant: "default".into(),
+        time,
+        trace: None,
+        truncated: 0,
+        v: 1,
+        vendor: "demo".into(),
+        verdict: RequestVerdict::Send,
+    }))
+}
+
+/// Promise 1: when the vendor is called, the decision is on disk; and a receipt is good for its own request alone.
+#[tokio::test]
+async fn a_receipt_opens_the_way_for_its_own_request_and_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let config = LedgerConfig { data: data.clone(), ..LedgerConfig::default() };
+    let facts = BootFacts { version: "0".into(), config_digest: Digest::of(b""), fleet: Vec::new() };
+    let opened = ledger::open(config, Clock::system(), Arc::new(Metrics::new().unwrap()), facts).unwrap();
+
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let target = VendorTarget::new("v", &format!("http://{}", listener.local_addr().unwrap()), secret()).unwrap();
+    let log = data.join("log/1/000000000000.jsonl");
+    let (tell, mut told) = mpsc::channel(1);
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            tell.send(std::fs::read_to_string(&log).unwrap()).await.unwrap();
+            let _ = stream.read(&mut [0u8; 4096]).await;
+            stream.write_all(OK[0].1.as_bytes()).await.unwrap();
+        }
+    });
+    let pool = pool(vec![target]);
+    let own = outbound("/x").request;
+    let (receipt, _open) = opened.ledger.decide(decision(own)).await.unwrap();
+    let answer = send(&pool, receipt, outbound("/x")).await.unwrap();
+    assert_eq!(answer.status, StatusCode::OK);
+    assert!(told.recv().await.unwrap().contains(&format!(r#""request":"{own}""#)));
+
+    let other = RequestId::new(2, [0; 10]);
+    let (receipt, _open) = opened.ledger.decide(decision(other)).await.unwrap();
+    let error = send(&pool, receipt, outbound("/x")).await.unwrap_err();
+    assert_eq!((error, error.may_have_left()), (SendError::ForeignReceipt, false));
+    assert!(told.try_recv().is_err());
 }
