@@ -45,6 +45,17 @@ pub struct Fault {
     pub stored_permille: u16,
 }
 
+/// What a power cut does to bytes that were appended and not synced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Loss {
+    /// They are gone.
+    All,
+    /// Their first half stays: the file's length was written, the rest not.
+    Half,
+    /// Their first half reads as zeroes, the rest is there: pages are written in any order.
+    Hole,
+}
+
 /// A disk with a schedule of failures. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct FaultyDisk {
@@ -107,13 +118,23 @@ impl FaultyDisk {
     ///
     /// # Errors
     /// When the test's own folder cannot be changed.
-    pub fn power_cut(&self) -> io::Result<()> {
+    pub fn power_cut(&self, loss: Loss) -> io::Result<()> {
         let mut state = self.lock();
         for name in std::mem::take(&mut state.names).into_iter().rev() {
             undo(&mut state.files, name)?;
         }
         for (path, durability) in state.files.iter_mut().filter(|(path, _)| path.exists()) {
             let file = OpenOptions::new().write(true).open(path)?;
+            let unsynced = durability.length.saturating_sub(durability.synced);
+            let middle = durability.synced.saturating_add(unsynced / 2);
+            match loss {
+                Loss::All => {}
+                Loss::Half => durability.synced = middle,
+                Loss::Hole => {
+                    durability.lost.push(durability.synced..middle);
+                    durability.synced = durability.length;
+                }
+            }
             file.set_len(durability.synced)?;
             for lost in &durability.lost {
                 let until = lost.end.min(durability.synced);

@@ -159,9 +159,10 @@ impl Committer {
         if self.told_full.is_none_or(|told| told.elapsed() > TELL_FULL_EVERY) {
             self.told_full = Some(Stopwatch::start());
             let now = stamp(&self.sealer.clock);
+            let free = u64::try_from(self.shared.metrics.store_free_bytes.get()).unwrap_or(0);
             let refused = self.shared.metrics.unrecorded_refusals.get();
             self.own(|sealer, group| {
-                sealer.event(group, event::log_full(now, 0, refused, now.time));
+                sealer.event(group, event::log_full(now, free, refused, now.time));
             });
         }
     }

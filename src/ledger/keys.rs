@@ -1,6 +1,7 @@
 //! The log key and the origin: made at the first start, never made again over an existing log.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 
 use crate::env::Disk;
@@ -58,6 +59,10 @@ pub(super) fn check_name(name: &str) -> Result<(), OpenError> {
 fn log_key(disk: &dyn Disk, paths: &Paths) -> Result<Signer, OpenError> {
     let path = paths.log_key();
     if let Some(pem) = fs_text(&path)? {
+        let mode = fs::metadata(&path).map_or(0, |meta| meta.permissions().mode());
+        if mode & 0o077 != 0 {
+            tracing::warn!(path = %path.display(), "others can read the log key: `chmod 600` it, and rotate it if they did");
+        }
         return Signer::from_pem(&pem).map_err(|error| OpenError::Key { path, why: error.to_string() });
     }
     if has_log(paths)? {

@@ -53,6 +53,12 @@ impl Shared {
         self.metrics.ledger_poisoned.set(1);
     }
 
+    /// A thread of the ledger ended by a defect: as good as a failed disk.
+    fn poison_by_panic(&self) {
+        drop(self.poison.set("a thread of the ledger panicked".into()));
+        self.metrics.ledger_poisoned.set(1);
+    }
+
     /// The error every waiter gets, once poisoned.
     pub(super) fn poisoned(&self) -> Option<LedgerError> {
         self.poison.get().map(|why| LedgerError::Unavailable(Arc::clone(why)))
@@ -103,5 +109,16 @@ impl Abandoned {
 
     pub(super) fn take(&self) -> Vec<(u64, bool)> {
         std::mem::take(&mut *self.list.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Poisons the ledger if the thread that holds it panics: whoever waits is refused, and the metric tells.
+pub(super) struct PanicGuard(pub(super) Arc<Shared>);
+
+impl Drop for PanicGuard {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.poison_by_panic();
+        }
     }
 }

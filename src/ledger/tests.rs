@@ -3,6 +3,7 @@
 mod damage;
 mod faults;
 mod full;
+mod kill;
 mod normal;
 
 use std::path::{Path, PathBuf};

@@ -17,7 +17,7 @@ use super::config::{LedgerConfig, QUEUE_MAX};
 use super::error::{LedgerError, OpenError};
 use super::handle::Ledger;
 use super::sealer::Sealer;
-use super::shared::Shared;
+use super::shared::{PanicGuard, Shared};
 use super::writer::Writer;
 
 /// What the `shutdown` record says.
@@ -83,16 +83,18 @@ impl Threads {
             heartbeat: Duration::from_secs(config.heartbeat_seconds.max(1)),
             told_full: None,
         };
+        let guard = PanicGuard(Arc::clone(&shared));
         let farewell = Arc::new(Mutex::new(Farewell { why: "command", drained: 0, cut: 0 }));
         let words = Arc::clone(&farewell);
         let runtime = runtime::Builder::new_current_thread().enable_time().build().map_err(OpenError::Thread)?;
         let write = Builder::new()
             .name("ledger-write".to_owned())
-            .spawn(move || write(writer, &orders, &done, &shared, lock))
+            .spawn(move || write(writer, &orders, &done, shared, lock))
             .map_err(OpenError::Thread)?;
         let seal = Builder::new()
             .name("ledger-seal".to_owned())
             .spawn(move || {
+                let _guard = guard;
                 runtime.block_on(committer.run(move || *words.lock().unwrap_or_else(PoisonError::into_inner)))
             })
             .map_err(OpenError::Thread)?;
@@ -133,7 +135,8 @@ impl Threads {
 }
 
 /// The write thread: one piece of work at a time, and the publication between them. Keeps the store lock.
-fn write(mut writer: Writer, orders: &Receiver<Work>, done: &Sender<Done>, shared: &Shared, _lock: Lock) {
+fn write(mut writer: Writer, orders: &Receiver<Work>, done: &Sender<Done>, shared: Arc<Shared>, _lock: Lock) {
+    let guard = PanicGuard(shared);
     loop {
         let due = writer.publication_due();
         if due.is_some_and(|due| due.is_zero()) && writer.publish().is_err() {
@@ -159,7 +162,7 @@ fn write(mut writer: Writer, orders: &Receiver<Work>, done: &Sender<Done>, share
         };
         let failed = answer.is_none();
         if done.blocking_send(answer).is_err() || failed {
-            debug_assert!(!failed || shared.poisoned().is_some(), "whoever fails says so first");
+            debug_assert!(!failed || guard.0.poisoned().is_some(), "whoever fails says so first");
             return;
         }
     }
