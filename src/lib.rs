@@ -8,7 +8,6 @@ pub mod admin;
 pub mod app;
 pub mod cli;
 pub mod config;
-pub mod cli;
 pub mod demo;
 pub mod egress;
 pub mod env;

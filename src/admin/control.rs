@@ -49,7 +49,8 @@ pub(super) async fn access(admin: &Admin, body: &[u8]) -> Answer {
         Ok(request) => request,
         Err(answer) => return *answer,
     };
-    let plain = |field: &String| !field.is_empty() && field.len() <= 32 && field.bytes().all(|b| b.is_ascii_lowercase());
+    let plain =
+        |field: &String| !field.is_empty() && field.len() <= 32 && field.bytes().all(|b| b.is_ascii_lowercase());
     if request.kind != Kind::AccessQuery.as_str() || request.fields.len() > 32 || !request.fields.iter().all(plain) {
         return text(StatusCode::BAD_REQUEST, "the control socket takes `access.query` with the names of filters\n");
     }

@@ -99,11 +99,8 @@ async fn connection(admin: Arc<Admin>, stream: impl AsyncRead + AsyncWrite + Unp
     let service = service_fn(move |request| {
         let admin = admin.clone();
         async move {
-            let answer = if is_control {
-                respond::private(admin, request).await
-            } else {
-                respond::public(admin, request).await
-            };
+            let answer =
+                if is_control { respond::private(admin, request).await } else { respond::public(admin, request).await };
             Ok::<_, std::convert::Infallible>(answer)
         }
     });

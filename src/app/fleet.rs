@@ -43,8 +43,7 @@ fn target(vendor: &VendorConfig, demo: Option<SocketAddr>) -> Result<VendorTarge
         CredentialSource::Caller => upstream::CredentialSource::Caller,
         CredentialSource::None => upstream::CredentialSource::None,
     };
-    let credential =
-        source.resolve(&|name| std::env::var(name).ok(), Path::new("")).map_err(|error| fault(&error))?;
+    let credential = source.resolve(&|name| std::env::var(name).ok(), Path::new("")).map_err(|error| fault(&error))?;
     let url = match demo {
         Some(address) if vendor.url == DEMO => format!("http://{address}"),
         _ => vendor.url.clone(),

@@ -22,17 +22,15 @@ pub(super) fn open_ledger(config: &Config, clock: Clock, metrics: Arc<Metrics>) 
         gateway_name: config.gateway_name.clone(),
         ..LedgerConfig::default()
     };
-    let facts = BootFacts {
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        config_digest: config.digest,
-        fleet: Vec::new(),
-    };
+    let facts =
+        BootFacts { version: env!("CARGO_PKG_VERSION").to_owned(), config_digest: config.digest, fleet: Vec::new() };
     Ok(ledger::open(settings, clock, metrics, facts)?)
 }
 
 /// The token store of a data directory.
 pub(super) fn token_store(paths: &Paths, clock: &Clock) -> Result<TokenStore, AppError> {
-    TokenStore::open(&paths.data().join("tokens.sqlite"), clock.clone()).map_err(|error| AppError::Io(error.to_string()))
+    TokenStore::open(&paths.data().join("tokens.sqlite"), clock.clone())
+        .map_err(|error| AppError::Io(error.to_string()))
 }
 
 /// Makes the dev token unless it is there; what was made.
@@ -45,7 +43,9 @@ pub(super) fn dev_token(tokens: &TokenStore, paths: &Paths) -> Result<Option<Tok
         kind: PrincipalKind::Human,
         expires: None,
     };
-    match make_dev_token(tokens, &paths.data().join("dev-token"), new).map_err(|error| AppError::Io(error.to_string()))? {
+    match make_dev_token(tokens, &paths.data().join("dev-token"), new)
+        .map_err(|error| AppError::Io(error.to_string()))?
+    {
         DevToken::Made(info) => Ok(Some(info)),
         DevToken::Kept => Ok(None),
     }

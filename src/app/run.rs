@@ -80,7 +80,10 @@ pub fn serve(config: &Config, announce: impl FnOnce(&Started)) -> Result<Drained
         tokens,
         keys: opened.keys.clone(),
         clock: clock.clone(),
-        reload: { let reload = reload.clone(); Box::new(move || reload.run()) },
+        reload: {
+            let reload = reload.clone();
+            Box::new(move || reload.run())
+        },
     });
     let admin = admin::start(admin, config.listen.admin, &paths.data().join("admin.sock"), admin_stopped);
     let admin = admin.map_err(|error| AppError::Io(error.to_string()))?;

@@ -10,7 +10,8 @@ pub(super) fn started(config: &Config, started: &Started) -> String {
     let mut out = String::new();
     let data = config.data.display();
     if started.is_new {
-        let _ = writeln!(out, "New store: keys and log were made in {data}/ (back up {data}/keys apart from {data}/log).");
+        let _ =
+            writeln!(out, "New store: keys and log were made in {data}/ (back up {data}/keys apart from {data}/log).");
     }
     if let Some(recovery) = &started.recovery {
         let _ = writeln!(
@@ -25,7 +26,10 @@ pub(super) fn started(config: &Config, started: &Started) -> String {
     let scheme = if started.tls { "https" } else { "http" };
     let base = format!("{scheme}://{}", started.gateway);
     let _ = writeln!(out, "Sealgate {} is listening on {base} (log {})", env!("CARGO_PKG_VERSION"), started.origin);
-    let _ = writeln!(out, "  The key that protects sections lies beside the data ({data}/keys/kek): keep {data} private.\n");
+    let _ = writeln!(
+        out,
+        "  The key that protects sections lies beside the data ({data}/keys/kek): keep {data} private.\n"
+    );
     out.push_str(&examples(config, &base));
     let _ = writeln!(out, "Then look:");
     let flags = flags(config);

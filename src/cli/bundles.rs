@@ -87,14 +87,18 @@ pub(super) fn run(args: &PolicyArgs, config: &Config) -> Result<u8, Failure> {
         PolicyCommand::Test { bundle, all, format } => {
             let set = chosen(config, bundle.as_deref())?;
             let results = set.run_cases();
-            let text = if format.is_json() { policy::cases_json(&results) } else { policy::cases(&set, &results, *all) };
+            let text =
+                if format.is_json() { policy::cases_json(&results) } else { policy::cases(&set, &results, *all) };
             print!("{text}");
             Ok(u8::from(results.iter().any(|case| !case.passed)))
         }
         PolicyCommand::Explain { case, bundle } => {
             let set = chosen(config, bundle.as_deref())?;
             let Some((decision, steps)) = set.explain_case(case) else {
-                return Err(Failure::new(2, "no case of this bundle has that name; `sealgate policy test --all` lists them"));
+                return Err(Failure::new(
+                    2,
+                    "no case of this bundle has that name; `sealgate policy test --all` lists them",
+                ));
             };
             print!("{}", policy::explain(&set, &decision, &steps));
             Ok(0)

@@ -9,7 +9,8 @@ use crate::config::SAMPLE;
 use super::{Failure, IO};
 
 pub(super) fn run(file: &Path) -> Result<u8, Failure> {
-    let written = OpenOptions::new().write(true).create_new(true).open(file).and_then(|mut out| out.write_all(SAMPLE.as_bytes()));
+    let written =
+        OpenOptions::new().write(true).create_new(true).open(file).and_then(|mut out| out.write_all(SAMPLE.as_bytes()));
     match written {
         Ok(()) => {
             println!("Wrote {}. Edit it, then `sealgate check`, then `sealgate serve`.", file.display());

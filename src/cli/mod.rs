@@ -8,6 +8,7 @@ mod check;
 mod init;
 mod key;
 pub mod policy;
+pub mod records;
 mod scan;
 mod serve;
 mod socket;
@@ -54,6 +55,8 @@ enum Command {
     Scan(scan::ScanArgs),
     /// The policy bundle
     Policy(bundles::PolicyArgs),
+    /// Read, count and verify the sealed records
+    Records(records::RecordsArgs),
     /// The keys that sign
     Key(key::KeyArgs),
 }
@@ -117,6 +120,10 @@ fn dispatch(cli: Cli) -> Result<u8, Failure> {
         Command::Token(args) => token::run(&args, &configured(&overrides)?),
         Command::Scan(args) => scan::run(&args, &configured(&overrides)?),
         Command::Policy(args) => bundles::run(&args, &configured(&overrides)?),
+        Command::Records(args) => {
+            let paths = crate::store::Paths::new(configured(&overrides)?.data);
+            records::run(&args, &paths).map_err(|error| Failure::new(IO, error.to_string()))
+        }
         Command::Key(args) => key::run(&args, &configured(&overrides)?),
     }
 }

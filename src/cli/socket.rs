@@ -18,7 +18,9 @@ pub(super) fn post(data: &Path, command: &str, body: &[u8]) -> Result<Option<Ans
     match exchange(&data.join("admin.sock"), command, body) {
         Ok(answer) => Ok(Some(answer)),
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => Ok(None),
-        Err(error) => Err(Failure::new(IO, format!("the running gateway did not answer on its control socket: {error}"))),
+        Err(error) => {
+            Err(Failure::new(IO, format!("the running gateway did not answer on its control socket: {error}")))
+        }
     }
 }
 

@@ -79,13 +79,20 @@ fn create(args: &NewArgs, config: &Config) -> Result<u8, Failure> {
     let body = serde_json::to_vec(&new).map_err(|error| Failure::new(2, error.to_string()))?;
     let (token, info) = match socket::post(&config.data, "/tokens", &body)? {
         Some(answer) if answer.status == 201 => {
-            let made: TokenAnswer = serde_json::from_str(&answer.body).map_err(|error| Failure::new(IO, error.to_string()))?;
+            let made: TokenAnswer =
+                serde_json::from_str(&answer.body).map_err(|error| Failure::new(IO, error.to_string()))?;
             (made.token, made.info)
         }
         Some(answer) => return Err(refused(&answer)),
         None => created_offline(new, config)?,
     };
-    eprintln!("Token {} for user {} (roles {}, tenant {}). It is shown once:", info.id, info.user, info.roles.join(","), info.tenant);
+    eprintln!(
+        "Token {} for user {} (roles {}, tenant {}). It is shown once:",
+        info.id,
+        info.user,
+        info.roles.join(","),
+        info.tenant
+    );
     println!("{token}");
     Ok(0)
 }
@@ -103,7 +110,8 @@ fn created_offline(new: NewToken, config: &Config) -> Result<(String, TokenInfo)
 }
 
 fn revoke(id: &str, config: &Config) -> Result<u8, Failure> {
-    let body = serde_json::to_vec(&TokenRevoke { id: id.to_owned() }).map_err(|error| Failure::new(2, error.to_string()))?;
+    let body =
+        serde_json::to_vec(&TokenRevoke { id: id.to_owned() }).map_err(|error| Failure::new(2, error.to_string()))?;
     match socket::post(&config.data, "/tokens/revoke", &body)? {
         Some(answer) if answer.status == 200 => {}
         Some(answer) => return Err(refused(&answer)),
@@ -128,12 +136,18 @@ fn list(format: &str, config: &Config) -> Result<u8, Failure> {
         println!("No tokens yet: `sealgate token new --name … --user … --role …` makes one.");
         return Ok(0);
     }
-    let tokens = TokenStore::open(&path, Clock::system()).and_then(|store| store.list()).map_err(|error| fault(&error))?;
+    let tokens =
+        TokenStore::open(&path, Clock::system()).and_then(|store| store.list()).map_err(|error| fault(&error))?;
     if format == "json" {
         println!("{}", serde_json::to_string_pretty(&tokens).map_err(|error| Failure::new(IO, error.to_string()))?);
         return Ok(0);
     }
-    let columns = ["ID", "NAME", "USER", "ROLES", "TENANT", "KIND", "STATE"].map(|name| Column { name, width_min: 6, rank: 0, right: false });
+    let columns = ["ID", "NAME", "USER", "ROLES", "TENANT", "KIND", "STATE"].map(|name| Column {
+        name,
+        width_min: 6,
+        rank: 0,
+        right: false,
+    });
     let mut table = Table::new(&columns);
     let now = Clock::system().now();
     for info in &tokens {

@@ -10,7 +10,9 @@ use crate::types::{Digest, Mode};
 use crate::vendor::DialectId;
 
 use super::reader::{Reader, Table};
-use super::{Config, ConfigFault, CredentialSource, Listen, RETENTION, RouteConfig, Tls, VendorConfig, defaults, retention};
+use super::{
+    Config, ConfigFault, CredentialSource, Listen, RETENTION, RouteConfig, Tls, VendorConfig, defaults, retention,
+};
 
 /// Parses and checks one file.
 pub(super) fn parse(file: &Path, text: &str) -> Result<Config, Vec<ConfigFault>> {
@@ -47,10 +49,16 @@ pub(super) fn together(config: &Config) -> Vec<ConfigFault> {
         ));
     }
     if !config.listen.admin.ip().is_loopback() {
-        fault(format!("the admin listener on {} must stay on loopback: its endpoints need no credential there", config.listen.admin));
+        fault(format!(
+            "the admin listener on {} must stay on loopback: its endpoints need no credential there",
+            config.listen.admin
+        ));
     }
     if exposed && !config.durable {
-        fault("durability \"none\" voids the promise that records are on disk first; it is refused off loopback".to_owned());
+        fault(
+            "durability \"none\" voids the promise that records are on disk first; it is refused off loopback"
+                .to_owned(),
+        );
     }
     faults
 }
@@ -114,7 +122,11 @@ fn store<'t>(reader: &mut Reader<'t>, root: &Table<'t>, config: &mut Config) {
 fn limits<'t>(reader: &mut Reader<'t>, root: &Table<'t>, config: &mut Config) {
     let Some(table) = reader.table(root, "limits") else { return };
     let known = [
-        "body_bytes_max", "answer_bytes_max", "body_seconds", "delivery_seconds", "unauthenticated_records_per_second",
+        "body_bytes_max",
+        "answer_bytes_max",
+        "body_seconds",
+        "delivery_seconds",
+        "unauthenticated_records_per_second",
         "drain_seconds",
     ];
     reader.only(table, "[limits]", &known);
@@ -135,7 +147,11 @@ fn limits<'t>(reader: &mut Reader<'t>, root: &Table<'t>, config: &mut Config) {
 
 fn egress<'t>(reader: &mut Reader<'t>, root: &Table<'t>, config: &mut Config) {
     let Some(table) = reader.table(root, "egress") else { return };
-    reader.only(table, "[egress]", &["ca_file", "connect_seconds", "first_byte_seconds", "idle_seconds", "total_seconds"]);
+    reader.only(
+        table,
+        "[egress]",
+        &["ca_file", "connect_seconds", "first_byte_seconds", "idle_seconds", "total_seconds"],
+    );
     let egress = &mut config.egress;
     egress.ca_file = reader.path(table, "ca_file");
     for (name, slot) in [
@@ -207,7 +223,10 @@ fn credential<'t>(reader: &mut Reader<'t>, table: &Table<'t>) -> CredentialSourc
         None if text == "caller" => CredentialSource::Caller,
         _ => {
             // The value is not shown: somebody may have put the credential itself here.
-            reader.fault(offset, "`credential` is \"env:NAME\", \"file:PATH\" or \"caller\", never the credential itself".to_owned());
+            reader.fault(
+                offset,
+                "`credential` is \"env:NAME\", \"file:PATH\" or \"caller\", never the credential itself".to_owned(),
+            );
             CredentialSource::None
         }
     }
@@ -236,7 +255,14 @@ fn route<'t>(reader: &mut Reader<'t>, table: &Table<'t>, at: usize, config: &Con
     let vendor = reader.string(table, "vendor").map(|(_, vendor)| vendor).unwrap_or_default();
     if !config.vendors.iter().any(|known| known.id == vendor) {
         let known: Vec<_> = config.vendors.iter().map(|vendor| vendor.id.as_str()).collect();
-        reader.fault(at, format!("route of vendor `{}`, which no [[vendor]] has as its id; known: {}", vendor.escape_debug(), known.join(", ")));
+        reader.fault(
+            at,
+            format!(
+                "route of vendor `{}`, which no [[vendor]] has as its id; known: {}",
+                vendor.escape_debug(),
+                known.join(", ")
+            ),
+        );
     }
     let mut route = defaults::route(&vendor);
     if let Some((offset, name)) = reader.string(table, "name") {

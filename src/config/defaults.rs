@@ -6,9 +6,7 @@ use std::path::PathBuf;
 use crate::pipeline::Limits;
 use crate::types::{Digest, Label, Mode};
 
-use super::{
-    Config, CredentialSource, Egress, Listen, Rates, RouteConfig, Tls, VendorConfig, retention,
-};
+use super::{Config, CredentialSource, Egress, Listen, Rates, RouteConfig, Tls, VendorConfig, retention};
 
 /// Vendor id (also route name and path), dialects, URL, environment variable of the credential.
 const VENDORS: &[(&str, &[&str], &str, &str)] = &[

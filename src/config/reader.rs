@@ -47,7 +47,8 @@ impl<'t> Reader<'t> {
     pub(super) fn only(&mut self, table: &Table<'_>, place: &str, known: &[&str]) {
         for (key, _) in table {
             if !known.contains(&key.get_ref().as_ref()) {
-                let message = format!("unknown name `{}` in {place}; known: {}", key.get_ref().escape_debug(), known.join(", "));
+                let message =
+                    format!("unknown name `{}` in {place}; known: {}", key.get_ref().escape_debug(), known.join(", "));
                 self.fault(key.span().start, message);
             }
         }
@@ -95,7 +96,12 @@ impl<'t> Reader<'t> {
     }
 
     /// A string that `parse` understands.
-    pub(super) fn parsed<T>(&mut self, table: &Table<'_>, name: &str, parse: impl Fn(&str) -> Result<T, String>) -> Option<T> {
+    pub(super) fn parsed<T>(
+        &mut self,
+        table: &Table<'_>,
+        name: &str,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Option<T> {
         let (offset, text) = self.string(table, name)?;
         parse(&text).map_err(|message| self.fault(offset, format!("`{name}`: {message}"))).ok()
     }
@@ -111,7 +117,12 @@ impl<'t> Reader<'t> {
     }
 
     /// A whole number inside `range`.
-    pub(super) fn number(&mut self, table: &Table<'_>, name: &str, range: std::ops::RangeInclusive<u64>) -> Option<u64> {
+    pub(super) fn number(
+        &mut self,
+        table: &Table<'_>,
+        name: &str,
+        range: std::ops::RangeInclusive<u64>,
+    ) -> Option<u64> {
         let value = table.get(name)?;
         let number = match value.get_ref() {
             DeValue::Integer(digits) => u64::from_str_radix(&digits.as_str().replace('_', ""), digits.radix()).ok(),

@@ -42,7 +42,10 @@ fn plain_http_off_loopback_is_refused() {
     let open = faults("[listen]\ngateway = \"0.0.0.0:8080\"\n");
     assert!(open[0].contains("terminated"), "{open:?}");
     assert!(faults("[listen]\ngateway = \"0.0.0.0:8080\"\ntls = \"terminated\"\n").is_empty());
-    assert!(!faults("[listen]\ngateway = \"0.0.0.0:8080\"\ntls = \"terminated\"\n[store]\ndurability = \"none\"\n").is_empty());
+    assert!(
+        !faults("[listen]\ngateway = \"0.0.0.0:8080\"\ntls = \"terminated\"\n[store]\ndurability = \"none\"\n")
+            .is_empty()
+    );
 }
 
 #[test]

@@ -95,10 +95,16 @@ pub(super) fn admit(gate: Arc<Gate>, request: Request<Incoming>) -> Admitted {
         case.refuse(Reason::GatewayDraining, "the gateway is shutting down; try again");
     }
     if case.route.is_none() {
-        case.refuse(Reason::RouteUnknown, "no route has this path; the gateway's routes are listed in its configuration");
+        case.refuse(
+            Reason::RouteUnknown,
+            "no route has this path; the gateway's routes are listed in its configuration",
+        );
     }
     if parts.headers.contains_key(header::UPGRADE) || parts.method == Method::CONNECT {
-        case.refuse(Reason::RequestUpgrade, "upgrades such as WebSocket cannot be scanned and are refused; use plain HTTP");
+        case.refuse(
+            Reason::RequestUpgrade,
+            "upgrades such as WebSocket cannot be scanned and are refused; use plain HTTP",
+        );
     }
     Admitted { case, parts, body, rest }
 }

@@ -1,8 +1,8 @@
 //! Step 4: the body is read by its dialect and scanned: what it asks for, what it holds.
 
-use http::{HeaderMap, Method};
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
+use http::{HeaderMap, Method};
 
 use crate::env::Stopwatch;
 use crate::identity::strip_credentials;

@@ -9,9 +9,7 @@ use http::request::Parts;
 use crate::env::Stopwatch;
 use crate::policy::RequestFacts;
 use crate::scan;
-use crate::types::{
-    Fact, Mode, NONE, Principal, Reason, RequestOutcome, RequestVerdict, UNLISTED,
-};
+use crate::types::{Fact, Mode, NONE, Principal, Reason, RequestOutcome, RequestVerdict, UNLISTED};
 use crate::vendor::Refusal;
 
 use super::admit::Case;
@@ -148,7 +146,8 @@ fn ruled(case: &Case, principal: &Principal, subject: &str, seen: &Seen, model: 
         RequestVerdict::SendRedacted => RequestOutcome::Redacted,
         RequestVerdict::SendTokenized | RequestVerdict::Deny => RequestOutcome::Denied,
     };
-    let RuledBy { reason, rules, facts } = RuledBy { reason: decision.reason, rules: decision.rules, facts: decision.facts };
+    let RuledBy { reason, rules, facts } =
+        RuledBy { reason: decision.reason, rules: decision.rules, facts: decision.facts };
     Ruling { verdict: decision.verdict, outcome, mode: route.mode, reason, rules, facts, model, redacted: None }
 }
 
@@ -185,7 +184,8 @@ fn carry_out(case: &Case, ruling: &mut Ruling, seen: &Seen, body: &RequestBody) 
     if ruling.outcome != RequestOutcome::Denied && keyless {
         ruling.outcome = RequestOutcome::Denied;
         ruling.reason = Reason::VendorNoCredential;
-        let message = "the gateway holds no credential for this vendor; its operator sets it (`credential` of the vendor)";
+        let message =
+            "the gateway holds no credential for this vendor; its operator sets it (`credential` of the vendor)";
         return Some(case.refusal_of(Reason::VendorNoCredential, message));
     }
     match ruling.outcome {
@@ -203,7 +203,11 @@ fn carry_out(case: &Case, ruling: &mut Ruling, seen: &Seen, body: &RequestBody) 
 
 /// One line for the developer: what policy said, by which rules, what to do.
 fn denial(ruling: &Ruling) -> String {
-    let rules = if ruling.rules.is_empty() { "no rule permits it".to_owned() } else { format!("rules: {}", ruling.rules.join(", ")) };
+    let rules = if ruling.rules.is_empty() {
+        "no rule permits it".to_owned()
+    } else {
+        format!("rules: {}", ruling.rules.join(", "))
+    };
     let advice = match ruling.reason {
         Reason::DlpSecret => "the request holds a secret; remove it, and rotate it if it is real",
         Reason::DlpPan => "the request holds a payment card number where it cannot be redacted; remove it",

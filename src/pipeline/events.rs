@@ -155,8 +155,15 @@ impl Events {
 
     fn take(&mut self, exchange: &Exchange, frame: Frame) {
         let Frame { raw, event, data, map, side } = frame;
-        let mut pending =
-            Pending { raw, data, map, strings: Vec::new(), fixed: Vec::new(), since: Stopwatch::start(), terminal: false };
+        let mut pending = Pending {
+            raw,
+            data,
+            map,
+            strings: Vec::new(),
+            fixed: Vec::new(),
+            since: Stopwatch::start(),
+            terminal: false,
+        };
         if !side.is_empty() {
             self.beside(exchange, &side);
         }
@@ -355,7 +362,8 @@ impl Events {
         if self.is_cut() {
             ending.outcome = AnswerOutcome::Cut;
             ending.status = crate::types::Status::CutByPolicy;
-            let message = format!("the rest of this answer was withheld by policy (rules: {})", self.ruling.rules.join(", "));
+            let message =
+                format!("the rest of this answer was withheld by policy (rules: {})", self.ruling.rules.join(", "));
             let refusal = exchange.case.refusal_of(self.ruling.reason, message);
             tail = vec![exchange.case.dialect.stream_refusal(&refusal).into()];
         }

@@ -31,7 +31,8 @@ impl Flood {
     pub(super) fn admits(&self, now: Timestamp, reason: Reason) -> bool {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let burst = i64::from(self.per_second) * BURST_SECONDS * MICROS;
-        let since = if state.filled == 0 { burst } else { (now.micros() - state.filled).clamp(0, BURST_SECONDS * MICROS) };
+        let since =
+            if state.filled == 0 { burst } else { (now.micros() - state.filled).clamp(0, BURST_SECONDS * MICROS) };
         state.tokens = state.tokens.saturating_add(since.saturating_mul(i64::from(self.per_second))).min(burst);
         state.filled = now.micros();
         if state.tokens >= MICROS {

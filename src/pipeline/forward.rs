@@ -7,9 +7,9 @@ use http::header;
 use http::request::Parts;
 
 use crate::env::Stopwatch;
+use crate::identity::strip_credentials;
 use crate::ledger::{self, Open, Receipt};
 use crate::types::{Principal, Reason, RequestOutcome};
-use crate::identity::strip_credentials;
 use crate::upstream::{self, Answer, HeaderShape, OutBody, Outbound, Pool};
 use crate::vendor::headers;
 

@@ -95,8 +95,19 @@ pub(super) struct Shared {
 impl Gate {
     /// A gate over its parts.
     pub fn new(parts: GateParts) -> Self {
-        let GateParts { routes, identity, ledger, keys, upstreams, metrics, clock, limits, durability, flood, snapshot } =
-            parts;
+        let GateParts {
+            routes,
+            identity,
+            ledger,
+            keys,
+            upstreams,
+            metrics,
+            clock,
+            limits,
+            durability,
+            flood,
+            snapshot,
+        } = parts;
         Gate {
             parts: Shared { routes, identity, ledger, keys, upstreams, metrics, clock, limits, durability, flood },
             snapshot: RwLock::new(Arc::new(snapshot)),

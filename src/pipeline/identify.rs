@@ -31,7 +31,8 @@ impl Admitted {
                 None
             }
         };
-        let foreign = case.route.as_ref().zip(principal.as_ref()).is_some_and(|(route, who)| route.tenant != who.tenant);
+        let foreign =
+            case.route.as_ref().zip(principal.as_ref()).is_some_and(|(route, who)| route.tenant != who.tenant);
         if foreign {
             case.refuse(Reason::AuthzTenant, explanation(Reason::AuthzTenant));
         }

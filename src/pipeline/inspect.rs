@@ -9,9 +9,7 @@ use http::header::CONTENT_TYPE;
 use http::response::Response;
 
 use crate::policy::AnswerFacts;
-use crate::types::{
-    AnswerOutcome, AnswerVerdict, Class, Coverage, Fact, Label, Mode, NONE, Reason, Status, UNLISTED,
-};
+use crate::types::{AnswerOutcome, AnswerVerdict, Class, Coverage, Fact, Label, Mode, NONE, Reason, Status, UNLISTED};
 use crate::vendor::AnswerView;
 
 use super::answer::{self, Reply, ResponseBody};
@@ -130,8 +128,7 @@ impl Answered {
 pub(super) fn failed(exchange: Exchange, reply: Reply, reason: Reason) -> Inspected {
     let refusal = exchange.case.refusal_of(reason, upstream_message(reason));
     let ending = Ending::without_answer(Status::UpstreamError, refusal.status, reason);
-    let response =
-        answer::refused(&exchange.case, &refusal, exchange.ruling.outcome, Some(&exchange.decision));
+    let response = answer::refused(&exchange.case, &refusal, exchange.ruling.outcome, Some(&exchange.decision));
     Inspected { exchange, ending, tail: Tail::Whole(reply, Box::new(response)) }
 }
 
@@ -184,7 +181,13 @@ pub(super) fn ask(exchange: &Exchange, seen: &Looked, in_stream: bool, sent: boo
     let failure = matches!(decision.reason, Reason::PolicyError | Reason::PolicyExpired | Reason::PolicyNotYetValid);
     let observed = route.mode == Mode::Observe && case.pinned.policy.permits_observe() && !failure;
     let act = if observed { AnswerVerdict::Release } else { decision.verdict };
-    AnswerRuling { verdict: decision.verdict, act, reason: decision.reason, rules: decision.rules, facts: decision.facts }
+    AnswerRuling {
+        verdict: decision.verdict,
+        act,
+        reason: decision.reason,
+        rules: decision.rules,
+        facts: decision.facts,
+    }
 }
 
 /// What was seen in an answer, as far as policy reads it.
@@ -199,7 +202,13 @@ pub(super) struct Looked {
 
 impl Looked {
     /// Puts together what the dialect read and the scanner found.
-    pub(super) fn new(exchange: &Exchange, view: &AnswerView, classes: Vec<Class>, coverage: Coverage, redactable: bool) -> Self {
+    pub(super) fn new(
+        exchange: &Exchange,
+        view: &AnswerView,
+        classes: Vec<Class>,
+        coverage: Coverage,
+        redactable: bool,
+    ) -> Self {
         let case = &exchange.case;
         let floor = case.route.as_ref().map_or(Label::Internal, |route| route.label);
         let policy = &case.pinned.policy;

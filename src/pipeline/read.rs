@@ -121,7 +121,10 @@ async fn discard(body: &mut Incoming, limit: usize) -> u64 {
 fn refuse(case: &mut Case, fault: &Fault, limit: usize) {
     match fault {
         Fault::TooLarge => {
-            case.refuse(Reason::RequestTooLarge, format!("the body is over the limit of {limit} bytes (`limits.body_bytes_max`)"));
+            case.refuse(
+                Reason::RequestTooLarge,
+                format!("the body is over the limit of {limit} bytes (`limits.body_bytes_max`)"),
+            );
         }
         Fault::Slow => case.refuse(Reason::RequestTimeout, "the body took too long to arrive"),
         Fault::Gone => case.refuse(Reason::ClientAborted, "the caller went away while sending"),

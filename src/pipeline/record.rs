@@ -1,6 +1,5 @@
 //! Step 6: the decision becomes a durable record; a refused request gets both its records in one commit.
 
-
 use bytes::Bytes;
 use http::Response;
 use http::header::CONTENT_TYPE;
@@ -9,9 +8,7 @@ use crate::env::{Stopwatch, random_array};
 use crate::json::Document;
 use crate::ledger::LedgerError;
 use crate::record::commitments::{Body, Commitments};
-use crate::record::{
-    self, CompletionHead, ContentSection, DecisionHead, Draft, Head, Kind, Retention, Usage, section,
-};
+use crate::record::{self, CompletionHead, ContentSection, DecisionHead, Draft, Head, Kind, Retention, Usage, section};
 use crate::types::{
     AnswerOutcome, AnswerVerdict, AuthMethod, Coverage, Direction, Label, NONE, PrincipalKind, Reason, RecordId,
     RequestOutcome, Status, UNLISTED,
@@ -232,7 +229,9 @@ fn commitments(decided: &Decided) -> record::CommitmentsSection {
 fn committed(commitments: &Commitments, case: &Case, body: &Bytes, plain: &Bytes) -> section::BodyCommitment {
     let document = Document::parse(plain).ok();
     let parts = document.as_ref().map(|document| {
-        case.dialect.text_parts(&case.operation, Direction::Request, document).into_iter()
+        case.dialect
+            .text_parts(&case.operation, Direction::Request, document)
+            .into_iter()
             .filter_map(|value| Some((value.pointer(), value.as_str()?)))
     });
     sections::commit(commitments, body, parts.into_iter().flatten())

@@ -91,7 +91,13 @@ fn ruled(mut exchange: Exchange, headers: &HeaderMap, status: StatusCode, body: 
     let response = match delivered {
         Ok(delivered) => {
             ending.delivered_bytes = delivered.len() as u64;
-            ending.parts = parts(&exchange, headers, &body, &seen.plain, (outcome == AnswerOutcome::Redacted).then_some(&delivered));
+            ending.parts = parts(
+                &exchange,
+                headers,
+                &body,
+                &seen.plain,
+                (outcome == AnswerOutcome::Redacted).then_some(&delivered),
+            );
             response(headers, status, delivered, outcome == AnswerOutcome::Redacted)
         }
         Err(refusal) => {
@@ -109,7 +115,11 @@ fn ruled(mut exchange: Exchange, headers: &HeaderMap, status: StatusCode, body: 
 fn look(exchange: &Exchange, headers: &HeaderMap, body: &Bytes) -> Seen {
     let case = &exchange.case;
     let scanner = &case.pinned.scanner;
-    let unscanned = || Seen { plain: body.clone(), scan: Scan { findings: Vec::new(), coverage: Coverage::None, bytes: 0 }, view: AnswerView::default() };
+    let unscanned = || Seen {
+        plain: body.clone(),
+        scan: Scan { findings: Vec::new(), coverage: Coverage::None, bytes: 0 },
+        view: AnswerView::default(),
+    };
     let limit = case.gate.parts.limits.answer_bytes_max;
     let plain = match codec::codings(headers) {
         Ok(codings) if codings.is_empty() || body.is_empty() => body.clone(),
@@ -170,7 +180,13 @@ fn notes(exchange: &Exchange, findings: &[Finding], outcome: AnswerOutcome) -> V
     findings.iter().map(|finding| FindingNote::of(finding, action(finding))).collect()
 }
 
-fn parts(exchange: &Exchange, headers: &HeaderMap, answered: &Bytes, plain: &Bytes, redacted: Option<&Bytes>) -> AnswerParts {
+fn parts(
+    exchange: &Exchange,
+    headers: &HeaderMap,
+    answered: &Bytes,
+    plain: &Bytes,
+    redacted: Option<&Bytes>,
+) -> AnswerParts {
     let mut commitments = Commitments::new();
     let (first, count) = committed(exchange, &commitments, answered, plain);
     let section = match redacted {

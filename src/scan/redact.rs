@@ -19,6 +19,13 @@ pub fn redact(source: &[u8], findings: &[&Finding]) -> Vec<u8> {
     out
 }
 
+impl Finding {
+    /// What [`redact`] puts in its place.
+    pub fn replacement(&self) -> String {
+        replacement(self.class.as_str(), level(self.site))
+    }
+}
+
 /// How deep a number stands, which needs quotes; `None` for what stands in a string already.
 fn level(site: Site) -> Option<usize> {
     match site {
