@@ -17,14 +17,18 @@ use super::respond::{Answer, json, text};
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AccessRequest {
-    /// `access.query`.
-    pub kind: String,
+    /// `list`, `show`, `count`, `tail`, `stats` or `verify`.
+    pub command: String,
     /// Names of the filters used.
     pub fields: Vec<String>,
-    /// SHA-256 of the filter; recorded under a key, because a filter may name a person.
+    /// Keyed digest of the filter, which may name a person.
     pub filter: Digest,
+    /// `access.query`.
+    pub kind: String,
     /// Requests or records shown.
     pub rows: u64,
+    /// The log size the answer covers.
+    pub size: u64,
 }
 
 /// `POST /tokens` answers with this; the token is shown here and never again.
