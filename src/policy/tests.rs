@@ -237,10 +237,8 @@ fn a_rule_nested_without_end_is_a_fault_and_no_crash() {
     let brackets = |depth: usize| rule(&format!("{}context.streamed{}", "(".repeat(depth), ")".repeat(depth)));
     let chain = |length: usize| rule(&vec!["context.streamed"; length].join(" && "));
     let ifs = |depth: usize| rule(&format!("{}true", "if context.streamed then true else ".repeat(depth)));
-    for good in
-        [brackets(30), chain(85), ifs(120), rule("context.model == \"((((((((((((((((((((((((((((((((((\" // ((((")]
-    {
-        let good = good.replace("// ((((", "");
+    let quoted = format!("// {0}\n{1}", "(".repeat(40), rule(&format!("context.model == \"{}\\\"\"", "(".repeat(40))));
+    for good in [brackets(30), chain(85), ifs(120), quoted] {
         let loaded = PolicySet::load(&ruled(&good)).unwrap_or_else(|faults| panic!("{good}\n{}", PolicyFaults(faults)));
         loaded.request(&loaded.request_facts(&CaseFacts::default()));
     }
