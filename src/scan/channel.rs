@@ -65,11 +65,15 @@ impl Channel {
         let norm = self.norm.bytes();
         let mut work = Work::for_bytes(norm.len() - self.from);
         let mut hits = Vec::new();
-        let mut cut = engine.sweep(View { norm, from: self.from, is_final }, &mut work, &mut hits);
-        if self.form == Form::Json && cut > self.from && norm.get(cut - 1) == Some(&b'-') && !is_final {
-            cut -= 1;
+        let cut = engine.sweep(View { norm, from: self.from, is_final }, &mut work, &mut hits);
+        let mut release = settle(&mut hits, cut, is_final);
+        let may_be_sign = release > self.from
+            && norm.get(release - 1) == Some(&b'-')
+            && norm.get(release).is_none_or(u8::is_ascii_digit)
+            && hits.last().is_none_or(|hit| hit.end < release);
+        if self.form == Form::Json && !is_final && may_be_sign {
+            release -= 1;
         }
-        let release = settle(&mut hits, cut, is_final);
         out.extend(hits.iter().map(|hit| self.locate(hit)));
         self.is_partial |= work.is_partial;
         self.forget(release);
@@ -82,7 +86,10 @@ impl Channel {
             end += 1;
         }
         let bare_level = self.bare_level(hit.start);
-        let is_signed = bare_level.is_some() && hit.start > self.from && norm.get(hit.start - 1) == Some(&b'-');
+        let is_signed = bare_level.is_some()
+            && norm.get(hit.start).is_some_and(u8::is_ascii_digit)
+            && hit.start > self.from
+            && norm.get(hit.start - 1) == Some(&b'-');
         let first = if is_signed { hit.start - 1 } else { hit.start };
         let (start, end) = (self.norm.source(first).0, self.norm.source(end.max(1) - 1).1);
         Located { hit: *hit, start, end, bare_level }

@@ -22,7 +22,11 @@ pub(super) fn br_cnpj(b: &[u8]) -> bool {
 }
 
 pub(super) fn ar_cuit(b: &[u8]) -> bool {
-    let check = rest11(b, &[5, 4, 3, 2, 7, 6, 5, 4, 3, 2]).map(|r| (11 - r) % 11);
+    let check = rest11(b, &[5, 4, 3, 2, 7, 6, 5, 4, 3, 2]).map(|r| match 11 - r {
+        11 => 0,
+        10 => 9,
+        n => n,
+    });
     b.len() == 11 && matches!(number(b, 0, 2), Some(20 | 23 | 24 | 27 | 30 | 33 | 34)) && check == at(b, 10)
 }
 
