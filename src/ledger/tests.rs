@@ -14,9 +14,10 @@ use tokio::runtime::Runtime;
 use super::*;
 use crate::env::{Clock, Disk, RealDisk};
 use crate::record::event::{self, Stamp};
+use crate::record::verify::{Verifier, VerifyOptions, Word};
 use crate::record::{
-    Bytes, CompletionHead, DecisionHead, Draft, Head, Kind, Line, Micros, PublicKey, Retention, SectionRefs, Signer,
-    Usage,
+    Bytes, CompletionHead, DecisionHead, Draft, Head, Kind, Line, Micros, Retention, SectionRefs, Signer, Usage,
+    VerifierKey,
 };
 use crate::store::Paths;
 use crate::telemetry::Metrics;
@@ -87,16 +88,30 @@ impl Bench {
         self.heads().iter().map(Head::kind).collect()
     }
 
-    /// Reads the log as a start would, without changing it: every decision once completed or open.
+    /// Reads the log with the public verifier: everything of DESIGN section 4, and every record signature.
     fn verify(&self) -> u64 {
         let pem = std::fs::read_to_string(self.paths().log_key()).expect("log key");
-        let origin = std::fs::read_to_string(self.paths().origin()).expect("origin");
-        let key: PublicKey = Signer::from_pem(&pem).expect("a key").public().clone();
+        let origin = std::fs::read_to_string(self.paths().origin()).expect("origin").trim_end().to_owned();
+        let key = Signer::from_pem(&pem).expect("a key").public().clone();
+        let mut verifier = Verifier::new(VerifyOptions {
+            log_key: Some(VerifierKey { name: origin.clone(), key }),
+            origin: Some(origin),
+            key_from_outside: true,
+            published: self.reader().published().expect("reads"),
+            store_lock_free: true,
+            threads: 1,
+        });
         let files = crate::store::read::segments(&self.paths(), 1).expect("lists");
-        let mut replay = super::replay::Replay::new(origin.trim_end(), &key, None);
-        let fault = replay.read(&files).expect("reads");
-        assert!(fault.is_none(), "{fault:?}");
-        replay.committed.frontier.len()
+        for (at, file) in files.iter().enumerate() {
+            let name = file.path.file_name().expect("a name").to_string_lossy().into_owned();
+            let bytes = std::fs::read(&file.path).expect("reads");
+            verifier.feed_segment(&name, bytes.as_slice(), at + 1 == files.len()).expect("reads");
+        }
+        let verdict = verifier.finish();
+        assert_eq!(verdict.word, Word::OkUnanchored, "{verdict:?}");
+        assert_eq!((verdict.uncommitted, verdict.torn_bytes), (0, 0));
+        assert_eq!(verdict.counts.decisions, verdict.counts.completions);
+        verdict.size
     }
 
     fn segment(&self, first: u64) -> PathBuf {
