@@ -8,6 +8,7 @@ pub mod cli;
 pub mod env;
 pub mod index;
 pub mod json;
+pub mod ledger;
 pub mod record;
 pub mod store;
 pub mod telemetry;
