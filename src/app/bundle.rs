@@ -14,9 +14,7 @@ use super::AppError;
 /// The bundle the configuration names, checked: it loads and every case of it passes.
 pub fn load(config: &Config) -> Result<(Bundle, PolicySet), AppError> {
     let bundle = match &config.policy {
-        Some(dir) => PolicyConfig { dir: Some(dir.clone()), ..PolicyConfig::default() }
-            .open()
-            .map_err(|fault| AppError::Policy(vec![fault]))?,
+        Some(dir) => PolicyConfig { dir: Some(dir.clone()) }.open().map_err(|fault| AppError::Policy(vec![fault]))?,
         None => Bundle::embedded(),
     };
     let policy = PolicySet::load(&bundle).map_err(AppError::Policy)?;

@@ -20,6 +20,7 @@ use crate::serve::{self, Certificates, Hooks, Listeners, ServeLimits, TlsFiles};
 use crate::store::Paths;
 use crate::telemetry::Metrics;
 use crate::types::Reason;
+use crate::upstream::Upstreams;
 
 use super::drain::{self, Drained};
 use super::reload::Reloader;
@@ -43,9 +44,23 @@ pub struct Started {
     pub recovery: Option<RecoverySummary>,
 }
 
+impl Started {
+    fn of(config: &Config, opened: &Opened, gateway: SocketAddr, admin: SocketAddr) -> Self {
+        Started {
+            gateway,
+            tls: matches!(config.listen.tls, Tls::Files { .. }),
+            admin,
+            origin: opened.origin.clone(),
+            vkey: opened.log_vkey.clone(),
+            is_new: opened.is_new,
+            recovery: opened.recovery.clone(),
+        }
+    }
+}
+
 /// Runs the gateway until SIGINT or SIGTERM, then drains. `announce` is called once, when everything listens.
 pub fn serve(config: &Config, announce: impl FnOnce(&Started)) -> Result<Drained, AppError> {
-    let base = Base::open(config)?;
+    let Base { metrics, clock, listeners, tls, opened, paths, tokens, snapshot } = Base::open(config)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(AppError::io("cannot start a runtime"))?;
     let demo = match fleet::wants_demo(config) {
@@ -53,21 +68,8 @@ pub fn serve(config: &Config, announce: impl FnOnce(&Started)) -> Result<Drained
         false => None,
     };
     let upstreams = fleet::upstreams(config, demo.as_ref().map(|(address, _)| *address))?;
-    let Base { metrics, clock, listeners, tls, opened, paths, tokens, snapshot } = base;
     runtime.block_on(first_records(&opened, &tokens, &paths, &clock, &snapshot))?;
-    let gate = Arc::new(Gate::new(GateParts {
-        routes: fleet::routes(config),
-        identity: Arc::new(Authenticator::new(tokens.clone())),
-        ledger: opened.ledger.clone(),
-        keys: opened.keys.clone(),
-        upstreams: upstreams.clone(),
-        metrics: metrics.clone(),
-        clock: clock.clone(),
-        limits: config.limits,
-        durability: opened.ledger.durability().as_str().into(),
-        flood: Flood::new(config.rates.unauthenticated_records_per_second),
-        snapshot,
-    }));
+    let gate = gate(config, &opened, &upstreams, &metrics, &clock, &tokens, snapshot);
     show_policy(&metrics, &gate);
 
     let (stop_admin, admin_stopped) = watch::channel(false);
@@ -89,41 +91,65 @@ pub fn serve(config: &Config, announce: impl FnOnce(&Started)) -> Result<Drained
     let admin = admin.map_err(|error| AppError::Io(error.to_string()))?;
     let follower = index::follow(&config.data, Some(opened.keys.clone()), opened.ledger.committed(), metrics);
     let follower = follower.map_err(AppError::io("cannot start the index thread"))?;
-    let limits = ServeLimits { drain_seconds: config.rates.drain_seconds, ..ServeLimits::default() };
-    let is_tls = tls.is_some();
-    let make = {
-        let (gate, upstreams) = (gate.clone(), upstreams.clone());
-        move |_core| {
-            let (gate, pool) = (gate.clone(), upstreams.for_this_runtime());
-            move |request, _peer| pipeline::handle(gate.clone(), pool.clone(), request)
-        }
-    };
-    let data_plane = serve::start(listeners, make, limits, tls, hooks(&gate), stopped);
-    let data_plane = data_plane.map_err(|error| AppError::Io(error.to_string()))?;
-    announce(&Started {
-        gateway: data_plane.address(),
-        tls: is_tls,
-        admin: admin.address(),
-        origin: opened.origin.clone(),
-        vkey: opened.log_vkey.clone(),
-        is_new: opened.is_new,
-        recovery: opened.recovery.clone(),
-    });
+    let data_plane = data_plane(config, &gate, upstreams, listeners, tls, stopped)?;
+    announce(&Started::of(config, &opened, data_plane.address(), admin.address()));
+
     runtime.block_on(drain::wait(&gate, &opened.ledger, &clock, &reload));
     gate.drain();
     let _ = stop.send(true);
     let report = data_plane.join().map_err(|error| AppError::Io(error.to_string()))?;
     runtime.block_on(drain::flush(&gate, &opened.ledger, &clock));
-    let ended = opened.threads.shutdown_with(Farewell {
-        why: "signal",
-        drained: report.requests_drained,
-        cut: report.requests_aborted,
-    });
+    let (drained, cut) = (report.requests_drained, report.requests_aborted);
+    let ended = opened.threads.shutdown_with(Farewell { why: "signal", drained, cut });
     follower.shutdown();
     let _ = stop_admin.send(true);
     admin.join();
     drop(demo);
     Ok(Drained::new(&report, ended))
+}
+
+/// The gate over what was opened.
+fn gate(
+    config: &Config,
+    opened: &Opened,
+    upstreams: &Upstreams,
+    metrics: &Arc<Metrics>,
+    clock: &Clock,
+    tokens: &TokenStore,
+    snapshot: Snapshot,
+) -> Arc<Gate> {
+    Arc::new(Gate::new(GateParts {
+        routes: fleet::routes(config),
+        identity: Arc::new(Authenticator::new(tokens.clone())),
+        ledger: opened.ledger.clone(),
+        keys: opened.keys.clone(),
+        upstreams: upstreams.clone(),
+        metrics: metrics.clone(),
+        clock: clock.clone(),
+        limits: config.limits,
+        durability: opened.ledger.durability().as_str().into(),
+        flood: Flood::new(config.rates.unauthenticated_records_per_second),
+        snapshot,
+    }))
+}
+
+/// Starts the cores, each with vendor connections of its own.
+fn data_plane(
+    config: &Config,
+    gate: &Arc<Gate>,
+    upstreams: Upstreams,
+    listeners: Listeners,
+    tls: Option<Certificates>,
+    stopped: watch::Receiver<bool>,
+) -> Result<serve::Running, AppError> {
+    let limits = ServeLimits { drain_seconds: config.rates.drain_seconds, ..ServeLimits::default() };
+    let hooks = hooks(gate);
+    let gate = gate.clone();
+    let make = move |_core| {
+        let (gate, pool) = (gate.clone(), upstreams.for_this_runtime());
+        move |request, _peer| pipeline::handle(gate.clone(), pool.clone(), request)
+    };
+    serve::start(listeners, make, limits, tls, hooks, stopped).map_err(|error| AppError::Io(error.to_string()))
 }
 
 /// What must be in order before anything answers.

@@ -174,7 +174,11 @@ fn carry_out(case: &Case, ruling: &mut Ruling, seen: &Seen, body: &RequestBody) 
     if ruling.outcome == RequestOutcome::Denied || ruling.outcome == RequestOutcome::Redacted {
         let failure = matches!(
             ruling.reason,
-            Reason::PolicyError | Reason::PolicyExpired | Reason::PolicyNotYetValid | Reason::RouteUnknown
+            Reason::PolicyError
+                | Reason::PolicySuspended
+                | Reason::PolicyExpired
+                | Reason::PolicyNotYetValid
+                | Reason::RouteUnknown
         ) || ruling.reason.as_str().starts_with("identity.");
         if ruling.mode == Mode::Observe && case.pinned.policy.permits_observe() && !failure {
             ruling.outcome = RequestOutcome::Allowed;

@@ -112,7 +112,7 @@ impl Answered {
         let Answered { exchange, answer } = self;
         match answer {
             Ok(answer) if is_stream(&answer.headers) && answer.status.is_success() => {
-                stream::inspect(exchange, answer, reply).await
+                Box::pin(stream::inspect(exchange, answer, reply)).await
             }
             Ok(answer) => whole::inspect(exchange, answer, reply).await,
             Err(NoAnswer::ClientGone) => {

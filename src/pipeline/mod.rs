@@ -52,7 +52,7 @@ pub async fn handle(gate: Arc<Gate>, pool: Pool, request: Request<Incoming>) -> 
     let (reply, waiting) = Reply::pair();
     let open = gate.opened();
     tokio::spawn(async move {
-        run(gate, pool, request, reply).await;
+        Box::pin(run(gate, pool, request, reply)).await;
         drop(open);
     });
     waiting.await.unwrap_or_else(|_| answer::broken())
@@ -71,7 +71,7 @@ async fn run(gate: Arc<Gate>, pool: Pool, request: Request<Incoming>, mut reply:
         }
         Recorded::Sealed(sealed) => {
             let answered = sealed.forward(&pool, &mut reply).await;
-            let inspected = answered.inspect(reply).await;
+            let inspected = Box::pin(answered.inspect(reply)).await;
             inspected.close().await;
         }
     }
