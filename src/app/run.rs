@@ -218,7 +218,7 @@ fn hooks(gate: &Arc<Gate>) -> Hooks {
         settle: Arc::new(move || {
             let gate = settling.clone();
             Box::pin(async move {
-                while gate.open_requests() > 0 {
+                while gate.is_busy() {
                     tokio::time::sleep(SETTLE_STEP).await;
                 }
             })

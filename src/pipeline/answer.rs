@@ -35,6 +35,11 @@ impl Reply {
         self.sender.send(response).is_ok()
     }
 
+    /// Whether the caller has gone away.
+    pub(super) fn is_closed(&self) -> bool {
+        self.sender.is_closed()
+    }
+
     /// Ends when the caller has gone away.
     pub(super) async fn closed(&mut self) {
         self.sender.closed().await;

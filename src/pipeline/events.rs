@@ -37,7 +37,7 @@ pub(super) struct Events {
     coverage: Coverage,
     /// What policy said last, and of what.
     ruling: AnswerRuling,
-    asked: (usize, Coverage, usize, bool),
+    asked: Asked,
     notes: Vec<FindingNote>,
     /// The terminal event and what came after it.
     tail: Vec<Bytes>,
@@ -49,6 +49,16 @@ pub(super) struct Events {
     commitments: Commitments,
     answered: Option<BodyCommitter>,
     delivered: Option<BodyCommitter>,
+}
+
+/// What policy was last asked about; each of these only grows.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Asked {
+    classes: usize,
+    coverage: Coverage,
+    tools: usize,
+    redactable: bool,
+    model: bool,
 }
 
 /// One channel's joined text.
@@ -102,7 +112,7 @@ impl Events {
             redactable: true,
             coverage: Coverage::Full,
             ruling: first,
-            asked: (0, Coverage::Full, 0, false),
+            asked: Asked { classes: 0, coverage: Coverage::Full, tools: 0, redactable: true, model: false },
             notes: Vec::new(),
             tail: Vec::new(),
             ended: false,
@@ -282,9 +292,15 @@ impl Events {
             }
         }
         self.coverage = self.coverage.max(self.scan.coverage());
-        let state = (self.classes.len(), self.coverage, self.reader.view().tools.len(), self.redactable);
-        let unasked = (0, Coverage::Full, 0, false);
-        if state != self.asked && !(self.asked == unasked && state == (0, Coverage::Full, 0, true)) {
+        let view = self.reader.view();
+        let state = Asked {
+            classes: self.classes.len(),
+            coverage: self.coverage,
+            tools: view.tools.len(),
+            redactable: self.redactable,
+            model: view.model.is_some(),
+        };
+        if state != self.asked {
             self.asked = state;
             self.ruling = ask(exchange, &self.looked(exchange), true, self.delivered_bytes > 0);
         }
@@ -351,9 +367,16 @@ impl Events {
     }
 
     /// Fills in what the completion says, and gives what is left to deliver once it is durable.
-    pub(super) fn conclude(mut self, exchange: &Exchange, ending: &mut Ending, media: Option<String>) -> Vec<Bytes> {
+    /// Nothing is left for a caller that is `gone`.
+    pub(super) fn conclude(
+        mut self,
+        exchange: &Exchange,
+        ending: &mut Ending,
+        media: Option<String>,
+        gone: bool,
+    ) -> Vec<Bytes> {
         let looked = self.looked(exchange);
-        if !self.is_cut() {
+        if !self.is_cut() && !gone {
             self.ruling = ask(exchange, &looked, true, self.delivered_bytes > 0);
         }
         ending.ruled(&self.ruling);
@@ -361,11 +384,16 @@ impl Events {
         ending.outcome = if self.changed { AnswerOutcome::Redacted } else { AnswerOutcome::Released };
         if self.is_cut() {
             ending.outcome = AnswerOutcome::Cut;
-            ending.status = crate::types::Status::CutByPolicy;
             let message =
                 format!("the rest of this answer was withheld by policy (rules: {})", self.ruling.rules.join(", "));
             let refusal = exchange.case.refusal_of(self.ruling.reason, message);
             tail = vec![exchange.case.dialect.stream_refusal(&refusal).into()];
+            if let Some(delivered) = &mut self.delivered {
+                tail.iter().for_each(|piece| delivered.update(piece));
+            }
+        }
+        if gone {
+            tail.clear();
         }
         ending.label = looked.label;
         ending.classes = looked.classes;
@@ -374,11 +402,12 @@ impl Events {
         ending.view = self.reader.view().clone();
         ending.answered_bytes = self.answered_bytes;
         ending.delivered_bytes = self.delivered_bytes + tail.iter().map(|piece| piece.len() as u64).sum::<u64>();
-        ending.parts = self.commit(media);
+        ending.parts = self.commit(media, gone);
         tail
     }
 
-    fn commit(mut self, media: Option<String>) -> AnswerParts {
+    /// Commitments: of a caller that went away only the answer is known, not how much of it was read.
+    fn commit(mut self, media: Option<String>, gone: bool) -> AnswerParts {
         let count = self.channels.iter().filter(|channel| channel.length > 0).count() as u64;
         let changed = self.changed || self.is_cut();
         let (Some(mut answered), Some(mut delivered)) = (self.answered.take(), self.delivered.take()) else {
@@ -393,10 +422,12 @@ impl Events {
             let edits = channel.replaced.iter().map(|r| Edit { span: r.span.clone(), text: r.text.clone() }).collect();
             delivered.part(&pointer, &String::from_utf8_lossy(&splice(channel.text.as_bytes(), edits)));
         }
-        if changed {
+        if changed || gone {
             self.commitments.set(Body::Answered, answered.finish());
         }
-        self.commitments.set(Body::Delivered, delivered.finish());
+        if !gone {
+            self.commitments.set(Body::Delivered, delivered.finish());
+        }
         AnswerParts { section: Some(self.commitments.finish()), count, media, stream: true }
     }
 }

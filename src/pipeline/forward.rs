@@ -60,12 +60,21 @@ impl Sealed {
     pub(super) async fn forward(self, pool: &Pool, reply: &mut Reply) -> Answered {
         let Sealed { mut exchange, parts, rest, body, redacted, receipt } = self;
         let watch = Stopwatch::start();
+        if reply.is_closed() {
+            return Answered { exchange, answer: Err(NoAnswer::ClientGone) };
+        }
         let outbound = outbound(&exchange, parts, &rest, body, redacted);
         exchange.forwarded_bytes = outbound.body.len() as u64;
-        let answer = tokio::select! {
-            answer = upstream::send(pool, receipt, outbound) => answer.map_err(|error| NoAnswer::Upstream(error.reason())),
-            () = reply.closed() => Err(NoAnswer::ClientGone),
+        let sent = tokio::select! {
+            sent = upstream::send(pool, receipt, outbound) => sent,
+            () = reply.closed() => return Answered { exchange, answer: Err(NoAnswer::ClientGone) },
         };
+        let answer = sent.map_err(|error| {
+            if !error.may_have_left() {
+                exchange.forwarded_bytes = 0;
+            }
+            NoAnswer::Upstream(error.reason())
+        });
         exchange.case.micros.upstream += watch.micros();
         Answered { exchange, answer }
     }

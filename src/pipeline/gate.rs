@@ -141,6 +141,11 @@ impl Gate {
         self.open.load(Ordering::SeqCst)
     }
 
+    /// Whether any request or any decision is open.
+    pub fn is_busy(&self) -> bool {
+        self.open_requests() > 0 || self.parts.ledger.open_count() > 0
+    }
+
     /// The bound on unauthenticated records, for its counts.
     pub fn flood(&self) -> &Flood {
         &self.parts.flood

@@ -127,7 +127,8 @@ impl Answered {
 /// The vendor gave no usable answer.
 pub(super) fn failed(exchange: Exchange, reply: Reply, reason: Reason) -> Inspected {
     let refusal = exchange.case.refusal_of(reason, upstream_message(reason));
-    let ending = Ending::without_answer(Status::UpstreamError, refusal.status, reason);
+    let status = if reason == Reason::AnswerTooLarge { Status::CutByPolicy } else { Status::UpstreamError };
+    let ending = Ending::without_answer(status, refusal.status, reason);
     let response = answer::refused(&exchange.case, &refusal, exchange.ruling.outcome, Some(&exchange.decision));
     Inspected { exchange, ending, tail: Tail::Whole(reply, Box::new(response)) }
 }
@@ -137,6 +138,7 @@ fn upstream_message(reason: Reason) -> &'static str {
         Reason::UpstreamRefused => "the vendor cannot be reached: connection refused, or its name does not resolve",
         Reason::UpstreamTls => "no trusted TLS connection to the vendor",
         Reason::UpstreamTimeout => "the vendor did not answer in time",
+        Reason::AnswerTooLarge => "the vendor's answer is over the limit (`limits.answer_bytes_max`) and was withheld",
         _ => "the vendor broke off or did not answer with HTTP",
     }
 }

@@ -6,7 +6,6 @@ use http::header::CONTENT_TYPE;
 
 use crate::env::{Stopwatch, random_array};
 use crate::json::Document;
-use crate::ledger::LedgerError;
 use crate::record::commitments::{Body, Commitments};
 use crate::record::{self, CompletionHead, ContentSection, DecisionHead, Draft, Head, Kind, Retention, Usage, section};
 use crate::types::{
@@ -37,7 +36,10 @@ impl Decided {
         }
         self.count_findings();
         let owner = owner(&self);
-        let draft = decision(&self, &owner).await;
+        let (draft, unsealed) = decision(&self, &owner).await;
+        if unsealed > 0 && self.ruling.outcome != RequestOutcome::Denied {
+            return Recorded::Refused(self.unrecorded(&"a section cannot be sealed: the key store gives no data key"));
+        }
         if self.ruling.outcome == RequestOutcome::Denied {
             return Recorded::Refused(self.refuse(draft, &owner).await);
         }
@@ -90,8 +92,8 @@ impl Decided {
         }
     }
 
-    fn unrecorded(&self, error: &LedgerError) -> Response<ResponseBody> {
-        tracing::error!(request = %self.case.id, %error, "refused: the ledger cannot write");
+    fn unrecorded(&self, error: &dyn std::fmt::Display) -> Response<ResponseBody> {
+        tracing::error!(request = %self.case.id, %error, "refused: the decision cannot be recorded");
         self.case.gate.parts.metrics.unrecorded_refusals.inc();
         self.count("unrecorded");
         let refusal = self.case.refusal_of(
@@ -130,7 +132,8 @@ fn owner(decided: &Decided) -> Owner {
     }
 }
 
-async fn decision(decided: &Decided, owner: &Owner) -> Draft {
+/// The decision, and how many of its sections could not be sealed.
+async fn decision(decided: &Decided, owner: &Owner) -> (Draft, u64) {
     let case = &decided.case;
     let id = RecordId::new(case.time.unix_millis(), random_array());
     let (listed, cut) = sections::findings(&notes(decided));
@@ -178,7 +181,7 @@ async fn decision(decided: &Decided, owner: &Owner) -> Draft {
         vendor: case.vendor_name(),
         verdict: ruling.verdict,
     };
-    Draft::new(Head::Decision(head), sealed)
+    (Draft::new(Head::Decision(head), sealed), missing)
 }
 
 /// What happened to each finding of the request.

@@ -191,7 +191,10 @@ async fn finish(
     let mut ending = Ending::without_answer(status, answer.status.as_u16(), Reason::Ok);
     ending.vendor_request = vendor_request(&answer.headers);
     let media = answer.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    let tail = events.conclude(&exchange, &mut ending, media);
+    let tail = events.conclude(&exchange, &mut ending, media, gone);
+    if ending.outcome == AnswerOutcome::Cut && !gone {
+        ending.status = Status::CutByPolicy;
+    }
     ending.reason = reason.unwrap_or(ending.reason);
     let end = if status == Status::UpstreamError { StreamEnd::BrokenOff } else { StreamEnd::InOrder };
     let tail = if gone { Tail::Nobody } else { Tail::Stream(delivery, tail, end) };
@@ -202,7 +205,7 @@ async fn finish(
 const DELIVERY_PIECES: usize = 16;
 
 /// How long the vendor may take to end its body after the dialect's terminal event.
-const AFTER_TERMINAL: Duration = Duration::from_millis(200);
+const AFTER_TERMINAL: Duration = Duration::from_millis(100);
 
 /// The vendor's own time limits (`upstream`) end a silent stream; this only has to be longer.
 const FOREVER: Duration = Duration::from_secs(86_400);
