@@ -295,3 +295,59 @@ fn every_changed_byte_is_invalid_and_named() {
     let (code, lines) = verdict(&log, &[]);
     assert_eq!((code, lines[0].starts_with("INCOMPLETE")), (1, true), "{lines:#?}");
 }
+
+/// The real ledger: written, indexed, read and verified while it runs, and after.
+#[tokio::test]
+async fn a_live_ledger_is_read_and_verified_beside_its_writer() {
+    use crate::ledger::{BootFacts, LedgerConfig};
+    use crate::record::{Draft, Head};
+    let mut heads = TestLog::new();
+    let log = TestLog::new();
+    let open = || {
+        let config =
+            LedgerConfig { data: log.data(), gateway_name: Some("sealgate-test".into()), ..Default::default() };
+        let facts = BootFacts { version: "0.1.0".into(), config_digest: Digest([3; 32]), fleet: Vec::new() };
+        let metrics = Arc::new(Metrics::new().expect("metrics"));
+        crate::ledger::open(config, crate::env::Clock::system(), metrics, facts).expect("opens")
+    };
+    let mut pairs = Vec::new();
+    for n in 0..200u64 {
+        let (index, decision) = heads.decision(|h| h.subject = pseudonym(n % 5).into());
+        heads.complete(index, &decision, |_| {});
+        let text = std::mem::take(&mut heads.pending);
+        let lines: Vec<&[u8]> = text.split(|byte| *byte == b'\n').collect();
+        let head = |line: &[u8]| match crate::record::Line::parse(line) {
+            Ok(crate::record::Line::Record(record)) => record.head,
+            other => panic!("{other:?}"),
+        };
+        pairs.push((head(lines[0]), head(lines[1])));
+    }
+    let opened = open();
+    let metrics = Arc::new(Metrics::new().expect("metrics"));
+    let follower = crate::index::follow(&log.data(), Some(opened.keys.clone()), opened.ledger.committed(), metrics);
+    for (n, (decision, completion)) in pairs.into_iter().enumerate() {
+        let (_receipt, open) = opened.ledger.decide(Draft::bare(decision)).await.expect("decided");
+        if n == 100 {
+            let (code, lines) = verdict(&log, &[]);
+            assert_eq!(code, 0, "{lines:#?}");
+            assert_eq!(records(&log, &["count"]).1, "101\n");
+            assert_eq!(records(&log, &["count", "--status", "open"]).1, "1\n");
+        }
+        let Head::Completion(completion) = completion else { panic!("a completion") };
+        opened.ledger.complete(open, Draft::bare(Head::Completion(completion))).await.expect("completed");
+    }
+    assert_eq!(records(&log, &["count", "--status", "completed"]).1, "200\n");
+    assert_eq!(records(&log, &["count", "--identity", &pseudonym(3)]).1, "40\n");
+    let vkey = opened.log_vkey.clone();
+    let (ledger, threads) = (opened.ledger, opened.threads);
+    drop(ledger);
+    tokio::task::spawn_blocking(move || threads.shutdown().expect("ends")).await.expect("joins");
+    follower.expect("followed").shutdown();
+    let (code, lines) = verdict(&log, &["--vkey", &vkey]);
+    assert_eq!((code, lines[1].starts_with("origin: proven by")), (0, true), "{lines:#?}");
+    let view = crate::index::View::open(&log.data(), None).expect("opens");
+    assert_eq!(view.index_state(), (view.as_of().size, None), "everything is in the index");
+    assert_eq!(records(&log, &["count"]).1, "200\n");
+    let (code, out, err) = records(&log, &["list", "--limit", "3"]);
+    assert_eq!((code, out.lines().count()), (0, 5), "{err}");
+}
