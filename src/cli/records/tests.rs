@@ -25,7 +25,7 @@ fn records_at(log: &TestLog, line: &[&str], width: usize) -> (u8, String, String
     let args = ["records"].into_iter().chain(line.iter().copied());
     let args = Cli::try_parse_from(args).unwrap_or_else(|error| panic!("{error}")).records;
     let (mut out, mut err) = (Vec::new(), Vec::new());
-    let mut console = Console { out: &mut out, err: &mut err, width, interactive: false };
+    let mut console = Console { out: &mut out, err: &mut err, width, interactive: false, use_index: true };
     let code = run_on(&args, &Paths::new(log.data()), &mut console).expect("runs");
     (code, String::from_utf8(out).expect("text"), String::from_utf8(err).expect("text"))
 }
@@ -240,6 +240,34 @@ fn reading_is_recorded_through_the_socket() {
     assert!(asked[0].contains("\"fields\":[\"identity\",\"vendor\"]"), "{}", asked[0]);
     assert!(asked[0].contains("\"kind\":\"access.query\",\"rows\":1,\"size\":8"), "{}", asked[0]);
     assert!(!asked[0].contains("Ada") && !asked[0].contains("demo"), "{}", asked[0]);
+}
+
+#[test]
+fn an_index_damaged_inside_is_left_aside() {
+    let mut log = three();
+    for n in 0..400 {
+        let (index, head) = log.decision(|h| h.subject = pseudonym(n).into());
+        log.complete(index, &head, |_| {});
+    }
+    log.commit();
+    let (_sender, committed) = tokio::sync::watch::channel(0);
+    let metrics = Arc::new(Metrics::new().expect("metrics"));
+    crate::index::follow(&log.data(), None, committed, metrics).expect("starts").shutdown();
+    let (_, good, _) = records(&log, &["list", "--vendor", "anthropic"]);
+    let file = log.data().join(crate::index::FILE_NAME);
+    let whole = std::fs::read(&file).expect("file");
+    let mut noticed = 0;
+    for page in (1..whole.len() / 4096).step_by(5) {
+        let mut torn = whole.clone();
+        torn[page * 4096..page * 4096 + 64].fill(0xee);
+        std::fs::write(&file, torn).expect("written");
+        let (code, out, err) = records(&log, &["list", "--vendor", "anthropic"]);
+        assert!(code == 0 && out == good, "page {page}: {err}");
+        let (code, out, stats_err) = records(&log, &["stats"]);
+        assert!(code == 0 && out.starts_with("403 requests"), "page {page}: {out}{stats_err}");
+        noticed += usize::from([err, stats_err].iter().any(|text| text.contains("the index is damaged")));
+    }
+    assert!(noticed > 0);
 }
 
 fn verdict(log: &TestLog, line: &[&str]) -> (u8, Vec<String>) {
