@@ -8,7 +8,7 @@ mod golden;
 mod writer;
 
 use sealgate::record::event::{self, Predicate};
-use sealgate::record::verify::{Verdict, Verifier, Word};
+use sealgate::record::verify::{Verdict, Verifier, VerifyOptions, Word};
 use sealgate::record::{Draft, Head, Line};
 use writer::{Log, twelve_records, verify};
 
@@ -98,25 +98,39 @@ fn every_line_lost_doubled_swapped_or_moved_is_reported() {
     }
 }
 
+/// The verdict for each length the log can be cut to; what stands before a cut line is read once.
+fn cuts(log: &Log, options: VerifyOptions) -> Vec<(usize, Verdict)> {
+    let mut before = Verifier::new(options);
+    before.open_segment("000000000000.jsonl");
+    let (mut start, mut verdicts) = (0, Vec::new());
+    for line in log.lines() {
+        for length in 0..line.len() {
+            let mut verifier = before.clone();
+            verifier.feed_lines(&line[..length], true).expect("memory reads");
+            verdicts.push((start + length, verifier.finish()));
+        }
+        before.feed_lines(line.as_slice(), false).expect("memory reads");
+        assert!(before.settle_signatures());
+        start += line.len();
+    }
+    verdicts
+}
+
 #[test]
 fn every_cut_of_the_end_is_reported() {
     let log = twelve_records();
-    let bytes = log.lines().concat();
-    for length in 0..bytes.len() {
-        assert_eq!(verify(&bytes[..length], log.options()).word, Word::Invalid, "cut to {length}");
+    for (length, verdict) in cuts(&log, log.options()) {
+        assert_eq!(verdict.word, Word::Invalid, "cut to {length}");
     }
 }
 
 #[test]
 fn every_cut_of_a_live_log_is_an_uncommitted_tail() {
     let log = twelve_records();
-    let bytes = log.lines().concat();
-    let boot: usize = log.lines().iter().take(3).map(Vec::len).sum();
-    for length in boot..bytes.len() {
-        let mut options = log.options();
-        options.published = None;
-        let verdict = verify(&bytes[..length], options);
+    let options = VerifyOptions { published: None, ..log.options() };
+    for (length, verdict) in cuts(&log, options) {
         assert_eq!(verdict.fault, None, "cut to {length}");
+        assert!(verdict.word != Word::OkUnanchored || verdict.counts.decisions == 0, "cut to {length}");
     }
 }
 
