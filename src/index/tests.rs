@@ -74,6 +74,8 @@ fn answers(view: &View) {
     assert_eq!(found(view, &[(Field::Outcome, "allowed")]), [1, 5, 6, 9, 10]);
     assert_eq!(found(view, &[(Field::Status, "open")]), [9]);
     assert_eq!(found(view, &[(Field::Status, "open"), (Field::Status, "denied")]), [3, 9]);
+    assert_eq!(found(view, &[(Field::Status, "open"), (Field::Vendor, "demo")]), [9]);
+    assert_eq!(found(view, &[(Field::Status, "open"), (Field::Vendor, "openai")]), Vec::<u64>::new());
     assert_eq!(found(view, &[(Field::Model, "gpt-9-long")]), [6]);
     assert_eq!(found(view, &[(Field::Model, "gpt-9"), (Field::Status, "completed")]), [6]);
     assert_eq!(found(view, &[(Field::Class, "pii")]), [6]);
@@ -288,7 +290,7 @@ fn a_million_requests() {
     for n in 0..requests {
         let (index, head) = log.decision(|h| {
             h.subject = pseudonym(n * 7919 % 500).into();
-            h.vendor = ["openai", "anthropic", "demo", "gemini"][(n % 4) as usize].into();
+            h.vendor = ["openai", "anthropic", "demo", "gemini"][(n / 500 % 4) as usize].into();
             h.policy.version = ["1", "2", "3"][(n * 3 / requests) as usize].into();
             h.model = ["m1", "m2", "m3"][(n % 3) as usize].into();
             if n % 100 == 0 {
