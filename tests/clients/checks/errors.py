@@ -211,7 +211,7 @@ def bad_vendors(folder):
     shutil.copytree(gateway.ROOT / "policies/default", bundle)
     text = (bundle / "vendors.toml").read_text()
     (bundle / "vendors.toml").write_text(copies_of_openai(text, [f"openai-{n}" for n in bad]))
-    extra = f'[policy]\ndir = "{bundle}"\n\n[limits]\nupstream_first_byte_seconds = 2\n\n'
+    extra = f'[policy]\ndir = "{bundle}"\n\n[egress]\nfirst_byte_seconds = 2\n\n'
     requests = {}
     with gateway.Gateway(folder, "http://127.0.0.1:9", KEYS, extra=extra, routes=routes) as sealgate:
         for name, (_, status, reason) in bad.items():
