@@ -8,6 +8,7 @@ import time
 import urllib.parse
 
 import gateway
+import harness
 from mock_vendor import MockVendor, PROSE
 from python import suite
 
@@ -273,6 +274,13 @@ def streamed_cards(folder):
                     found = client.stream_tools(f"case:{kind} {position}".replace("cardnumber chars", "cardnumber 3"))
                     judged("args", found["text"], found["calls"], found["joined"], f"{name} {kind} split at {position}")
                 streams += 3
+        for name in clients:
+            found = harness.run_suite(name, "node", f"{sealgate.url}/{name}", sealgate.token, "through", folder, "cards")
+            expect(isinstance(found["cards"], list), f"{name}-node: {found['cards']}")
+            for one in found["cards"]:
+                judged("text", one["text"], [], [], f"{name}-node text split at {one['position']}")
+                judged("args", "", one["calls"], one["joined"], f"{name}-node args split at {one['position']}")
+                streams += 2
     return f"{streams} streams"
 
 

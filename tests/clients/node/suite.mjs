@@ -313,6 +313,29 @@ function cases(client, label) {
   return list;
 }
 
+/** Streamed cards, cut at every position: not compared with a straight run, asked for by name (`--cases cards`). */
+async function cards(client) {
+  const found = [];
+  for (const position of [...Array(17).keys(), 'chars']) {
+    const { text } = await client.stream(`case:card text ${position}`);
+    const { calls, joined } = await client.streamTools(`case:card args ${position}`);
+    found.push({ position, text, calls, joined });
+  }
+  return found;
+}
+
+/** Refusals as the SDK's own errors, with its retries on: asked for by name (`--cases refusals`). */
+async function refusals(client, key) {
+  const patient = new client.sdk.constructor({ ...client.options, maxRetries: 2 });
+  const stranger = new client.sdk.constructor({ ...client.options, apiKey: key, maxRetries: 2 });
+  const card = `4${'1'.repeat(15)}`;
+  return {
+    card: await raised(client, () => client.ask(`My card is ${card}.`, { sdk: patient }), failure),
+    card_streamed: await raised(client, () => client.ask(`My card is ${card}.`, { sdk: patient, stream: true }), failure),
+    stranger: await raised(client, () => client.ask('Hello.', { sdk: stranger }), failure),
+  };
+}
+
 /** The same value with every object's keys sorted, so that lines compare as text. */
 function sorted(value) {
   if (Array.isArray(value)) return value.map(sorted);
@@ -328,8 +351,11 @@ const { values: options } = parseArgs({
 const kinds = { openai: OpenAiCases, anthropic: AnthropicCases };
 const client = new kinds[options.client](options['base-url'], options.key);
 const wanted = new Set((options.cases ?? '').split(',').filter(Boolean));
+const list = cases(client, options.label);
+if (wanted.has('cards')) list.cards = () => cards(client);
+if (wanted.has('refusals')) list.refusals = () => refusals(client, `sg_${'A'.repeat(43)}`);
 const lines = [];
-for (const [name, run] of Object.entries(cases(client, options.label))) {
+for (const [name, run] of Object.entries(list)) {
   if (wanted.size > 0 && !wanted.has(name)) continue;
   let result;
   try {
