@@ -233,6 +233,12 @@ class Log:
             raise LogFault("log", f"{len(self._pending)} records after the last checkpoint")
 
     def _line(self, line, where):
+        try:
+            self._dispatch(line, where)
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            raise LogFault(where, f"a field is missing or has another type: {error!r}") from None
+
+    def _dispatch(self, line, where):
         if line.startswith(b'{"checkpoint":'):
             self._checkpoint(line, where)
         elif line.startswith(b'{"sections":'):
@@ -352,7 +358,10 @@ class Log:
             if self.committed:
                 raise LogFault("checkpoint", "missing")
             return
-        note = Note(path.read_text(), "checkpoint")
+        try:
+            note = Note(path.read_bytes().decode(), "checkpoint")
+        except ValueError:
+            raise LogFault("checkpoint", "not UTF-8") from None
         if note.origin != self.origin or note.size > self.committed:
             raise LogFault("checkpoint", f"it covers {note.size} records, the log has {self.committed}")
         tree = Tree()

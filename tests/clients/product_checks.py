@@ -15,6 +15,7 @@ import traceback
 import checks
 import checks.errors
 import checks.ledger
+import checks.readme
 import checks.refusals
 import checks.traffic
 import gateway
