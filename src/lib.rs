@@ -4,8 +4,19 @@
 //! on disk — before one byte of it reaches a vendor. `ARCHITECTURE.md` describes the rooms of this house;
 //! `tests/layers.rs` holds the walls: a module names only modules of strictly lower rank.
 
+pub mod demo;
+pub mod egress;
+pub mod cli;
 pub mod env;
+pub mod identity;
+pub mod index;
 pub mod json;
+pub mod ledger;
+pub mod policy;
 pub mod record;
+pub mod serve;
+pub mod store;
 pub mod telemetry;
 pub mod types;
+pub mod upstream;
+pub mod vendor;

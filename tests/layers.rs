@@ -1,5 +1,7 @@
 //! Holds the walls of DESIGN section 3: a module names only modules of strictly lower rank.
 
+#![expect(clippy::expect_used, reason = "a test stops at what it cannot read")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};

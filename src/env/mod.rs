@@ -4,7 +4,11 @@
 //! fault schedule from a seed. No other module reads the system clock (`clippy.toml` bans it).
 
 mod clock;
+mod disk;
+mod disk_faulty;
 mod random;
 
 pub use clock::{Clock, Stopwatch};
+pub use disk::{Disk, DiskFile, RealDisk};
+pub use disk_faulty::{Fault, FaultyDisk, Step};
 pub use random::{random_array, random_hex};

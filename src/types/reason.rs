@@ -63,6 +63,8 @@ spelled! {
         PolicyNotYetValid = "policy.not_yet_valid",
         /// The bundle's validity is over.
         PolicyExpired = "policy.expired",
+        /// The route, vendor or model is suspended.
+        PolicySuspended = "policy.suspended",
         /// A rule could not be evaluated.
         PolicyError = "policy.error",
         /// A rate or quota is used up.

@@ -1,0 +1,3 @@
+//! What a person sees in a terminal.
+
+pub mod policy;

@@ -1,0 +1,51 @@
+//! From a request's credential to its principal.
+
+use http::HeaderMap;
+
+use super::place::{Place, credential};
+use super::store::TokenStore;
+use crate::types::{Principal, Reason, Timestamp};
+
+/// Proves callers. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Authenticator {
+    tokens: TokenStore,
+}
+
+impl Authenticator {
+    /// Proves callers by client tokens.
+    pub fn new(tokens: TokenStore) -> Self {
+        Authenticator { tokens }
+    }
+
+    /// Who presents these headers and this query at `now`, on a route of `route_tenant`.
+    ///
+    /// # Errors
+    /// The reason to refuse: `identity.*`, or `authz.tenant` for a caller of another tenant, or `gateway.error` where
+    /// the token store cannot be asked.
+    pub fn authenticate(
+        &self,
+        headers: &HeaderMap,
+        query: Option<&str>,
+        place: Place,
+        now: Timestamp,
+        route_tenant: &str,
+    ) -> Result<Principal, Reason> {
+        let token = credential(headers, query, place)?;
+        let found = self.tokens.find(&token).map_err(|error| {
+            tracing::error!(%error, "callers are refused: the token store cannot be asked");
+            Reason::GatewayError
+        })?;
+        let entry = found.ok_or(Reason::IdentityInvalid)?;
+        if entry.revoked {
+            return Err(Reason::IdentityInvalid);
+        }
+        if entry.expires.is_some_and(|end| end <= now) {
+            return Err(Reason::IdentityExpired);
+        }
+        if *entry.principal.tenant != *route_tenant {
+            return Err(Reason::AuthzTenant);
+        }
+        Ok(entry.principal)
+    }
+}
