@@ -7,7 +7,7 @@ import openai
 from mock_vendor import MockVendor
 from python import suite
 
-from . import CARD, KEYS, check, equal, expect
+from . import AWS_KEY, KEYS, check, equal, expect
 
 STRANGER = "sg_" + "A" * 43
 
@@ -26,15 +26,15 @@ def refusals(kind, base_url, token, retries=2):
             return suite.failure(error)
         return {"class": "none raised"}
 
-    return {"card": raised(lambda: client.ask(f"My card is {CARD}.", sdk=patient)),
-            "card_streamed": raised(lambda: client.ask(f"My card is {CARD}.", sdk=patient, stream=True)),
+    return {"secret": raised(lambda: client.ask(f"My key is {AWS_KEY}.", sdk=patient)),
+            "secret_streamed": raised(lambda: client.ask(f"My key is {AWS_KEY}.", sdk=patient, stream=True)),
             "stranger": raised(lambda: client.ask("Hello.", sdk=stranger))}
 
 
 @check("a refusal is the SDK's own typed error with reason and request id, and is not tried again")
 def typed_refusals(folder):
     vendor, asked = MockVendor(KEYS).start(), 0
-    wanted = {"card": ("PermissionDeniedError", "dlp.pan"), "card_streamed": ("PermissionDeniedError", "dlp.pan"),
+    wanted = {"secret": ("PermissionDeniedError", "dlp.secret"), "secret_streamed": ("PermissionDeniedError", "dlp.secret"),
               "stranger": ("AuthenticationError", "identity.invalid")}
     with gateway.Gateway(folder, vendor.url, KEYS) as sealgate:
         for name, kind in (("openai", suite.OpenAi), ("anthropic", suite.Anthropic)):

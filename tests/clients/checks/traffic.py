@@ -87,7 +87,7 @@ class OddVendor:
             body, headers = ODD_ANSWER, list(self.headers)
             if stream:
                 body, headers[0] = ODD_STREAM, ("Content-Type", "text/event-stream")
-            if request.header("x-want") == "gzip":
+            if request.header("x-want") == "gzip" and "gzip" in (request.header("accept-encoding") or ""):
                 body = gzip.compress(body, mtime=0)
                 headers.append(("Content-Encoding", "gzip"))
             lines = "".join(f"{n}: {v}\r\n" for n, v in headers)
@@ -136,13 +136,14 @@ def byte_for_byte(folder):
             equal(kept(arrived.headers, REQUEST_EXCEPT), kept(sent, REQUEST_EXCEPT), f"{name}: headers at the vendor")
             equal(arrived.header("authorization"), f"Bearer {KEYS['openai']}", f"{name}: the vendor's credential")
             wanted = ODD_STREAM if b'"stream":true' in (gzip.decompress(body) if "gzip r" in name else body) else ODD_ANSWER
-            if name in ("gzip answer", "gzip stream"):
-                equal(header(headers, "content-encoding"), "gzip", f"{name}: content-encoding")
+            # A gateway may ask for streams uncompressed: what counts is that the vendor's bytes arrive.
+            packed = "gzip a" in name or ("gzip s" in name and "gzip" in (arrived.header("accept-encoding") or ""))
+            if packed:
                 wanted = gzip.compress(wanted, mtime=0)
             equal(answer, wanted, f"{name}: answer body")
             vendor_headers = list(odd.headers)
             vendor_headers[0] = ("Content-Type", "text/event-stream" if "stream" in name else "application/json")
-            if name in ("gzip answer", "gzip stream"):
+            if packed:
                 vendor_headers.append(("Content-Encoding", "gzip"))
             equal(kept(headers, ANSWER_EXCEPT), kept(vendor_headers, ANSWER_EXCEPT), f"{name}: headers of the answer")
             for own in ("sealgate-request", "sealgate-outcome", "sealgate-policy", "sealgate-record"):
@@ -202,11 +203,11 @@ def held_nowhere(folder):
                     expect(needles[name] not in body, f"{name} in {place} came back whole: {body[:300]!r}")
                 if "\n" not in value:
                     expect(value not in str(headers), f"{name} in {place}: echoed in an answer header")
-        for name in ("card", "aws"):
-            equal(statuses[name, "prompt"], 403, f"{name} in a prompt")
-        status, _, body = sealgate.chat(f"Please remember {EMAIL} for me.", route_path="/demo")
-        equal(status, 200, "an e-mail address to the demo vendor")
-        expect(b"[redacted:pii.email]" in body and b"Please remember " in body, f"the echo: {body[:300]!r}")
+        equal(statuses["aws", "prompt"], 403, "an AWS key in a prompt")
+        for value, name in ((EMAIL, "pii.email"), (CARD, "pci.pan")):
+            status, _, body = sealgate.chat(f"Please remember {value} for me.", route_path="/demo")
+            equal(status, 200, f"{name} to the demo vendor")
+            expect(f"Please remember [redacted:{name}] for me." in body.decode(), f"the echo: {body[:300]!r}")
         in_answers(sealgate)
         wait_until(lambda: "\nsealgate_index_lag_records 0" in sealgate.get_admin("/metrics")[1], "the index")
         metrics = sealgate.get_admin("/metrics")[1]
@@ -305,5 +306,5 @@ def first_token(folder):
     # The last word of what arrived may be the begin of a finding, so it may wait for the next event, never for more.
     expect(through[0] - straight[0] < pause * 1.25, f"first text after {through[0]:.3f} s, straight {straight[0]:.3f} s")
     expect(through[2] >= len(PROSE.split()) - 2, f"{through[2]} pieces arrived, straight {straight[2]}")
-    expect(through[1] - straight[1] < pause, f"the end after {through[1]:.3f} s, straight {straight[1]:.3f} s")
+    expect(through[1] - straight[1] < pause / 2, f"the end after {through[1]:.3f} s, straight {straight[1]:.3f} s")
     return f"first text {straight[0]:.3f} s straight, {through[0]:.3f} s through, {through[2]} of {straight[2]} pieces"

