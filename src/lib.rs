@@ -4,16 +4,21 @@
 //! on disk — before one byte of it reaches a vendor. `ARCHITECTURE.md` describes the rooms of this house;
 //! `tests/layers.rs` holds the walls: a module names only modules of strictly lower rank.
 
+pub mod admin;
+pub mod app;
+pub mod cli;
+pub mod config;
 pub mod demo;
 pub mod egress;
-pub mod cli;
 pub mod env;
 pub mod identity;
 pub mod index;
 pub mod json;
 pub mod ledger;
+pub mod pipeline;
 pub mod policy;
 pub mod record;
+pub mod scan;
 pub mod serve;
 pub mod store;
 pub mod telemetry;

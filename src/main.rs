@@ -1,3 +1,7 @@
-//! The `sealgate` binary.
+//! The `sealgate` binary: everything is in the library.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ExitCode::from(sealgate::cli::run())
+}

@@ -3,8 +3,9 @@
 //!
 //! What the reader may rely on: it listens on a free loopback port, speaks HTTP/1.1 and prior-knowledge h2c, keeps
 //! nothing, and answers every request, malformed ones with the vendor's own error. An answer begins with `You said: `
-//! and the last user text. Two request headers steer it: `demo-delay-ms` (pause between streamed events) and
-//! `demo-fault` (see [`fault::Fault`]). Not here: a language model.
+//! and the last user text; "call …" calls a tool where some are offered. Request headers steer it: `demo-delay-ms` (pause
+//! between streamed events), `demo-chunk-chars` (length of streamed deltas), `demo-fault` (see `fault`). Not here: a
+//! language model.
 
 mod anthropic;
 mod body;

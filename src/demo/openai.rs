@@ -136,13 +136,16 @@ impl Completion {
 
     fn events(&self, reply: &Reply, choices: u64, with_usage: bool) -> Vec<Bytes> {
         let none = with_usage.then_some(Value::Null);
+        let (deltas, finish) = self.deltas(reply);
         let mut events = Vec::new();
-        for index in 0..choices {
-            let (deltas, finish) = self.deltas(reply);
-            for delta in deltas {
+        // Choices come interleaved, as they do from the real one.
+        for delta in &deltas {
+            for index in 0..choices {
                 let choice = json!({"index": index, "delta": delta, "logprobs": null, "finish_reason": null});
                 events.push(self.chunk(vec![choice], none.clone()));
             }
+        }
+        for index in 0..choices {
             let last = json!({"index": index, "delta": {}, "logprobs": null, "finish_reason": finish});
             events.push(self.chunk(vec![last], none.clone()));
         }

@@ -70,6 +70,7 @@ pub(super) async fn answer(request: Request<Incoming>, config: DemoConfig) -> Re
     let shape = shape(head.uri.path(), &head.headers);
     let id = format!("req_{}", random_hex::<12>());
     let fault = asked(&head.headers);
+    let config = steered(&head.headers, config);
     let result = match (fault, Limited::new(body, BODY_BYTES_MAX).collect().await) {
         (Some(Fault::Status(status)), _) => Err(Fail::of_status(status)),
         (_, Ok(body)) => reply(shape, &head.method, head.uri.path(), &body.to_bytes(), config),
@@ -79,7 +80,7 @@ pub(super) async fn answer(request: Request<Incoming>, config: DemoConfig) -> Re
         }
     };
     let mut response = match result {
-        Ok(answer) => succeed(shape, answer, fault, delay(&head.headers, config), &id),
+        Ok(answer) => succeed(shape, answer, fault, config.delay, &id),
         Err(fail) => refuse(shape, fail, &id),
     };
     let name = if shape == DialectId::Anthropic { "request-id" } else { "x-request-id" };
@@ -114,9 +115,14 @@ fn reply(shape: DialectId, method: &Method, path: &str, body: &[u8], config: Dem
     }
 }
 
-fn delay(headers: &HeaderMap, config: DemoConfig) -> Duration {
-    let asked = headers.get("demo-delay-ms").and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    asked.map_or(config.delay, |ms| Duration::from_millis(ms.min(DELAY_MS_MAX)))
+/// The manners this request asks for: `demo-delay-ms`, `demo-chunk-chars`.
+fn steered(headers: &HeaderMap, config: DemoConfig) -> DemoConfig {
+    let number = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    let chars = number("demo-chunk-chars").and_then(|chars| usize::try_from(chars).ok());
+    DemoConfig {
+        chunk_chars: chars.unwrap_or(config.chunk_chars),
+        delay: number("demo-delay-ms").map_or(config.delay, |ms| Duration::from_millis(ms.min(DELAY_MS_MAX))),
+    }
 }
 
 fn succeed(shape: DialectId, answer: Answer, fault: Option<Fault>, pause: Duration, id: &str) -> Response<Pieces> {

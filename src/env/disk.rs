@@ -16,6 +16,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
 use rustix::fs::{FallocateFlags, fallocate, statvfs};
+use rustix::io::retry_on_intr;
 
 /// Changes names in folders. Two real implementations: [`RealDisk`] and [`super::FaultyDisk`].
 ///
@@ -112,7 +113,7 @@ impl DiskFile for RealFile {
     }
 
     fn reserve(&mut self, end: u64) -> io::Result<()> {
-        Ok(fallocate(&self.file, FallocateFlags::KEEP_SIZE, 0, end)?)
+        Ok(retry_on_intr(|| fallocate(&self.file, FallocateFlags::KEEP_SIZE, 0, end))?)
     }
 
     fn release(&mut self) {

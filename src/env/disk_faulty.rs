@@ -45,6 +45,17 @@ pub struct Fault {
     pub stored_permille: u16,
 }
 
+/// What a power cut does to bytes that were appended and not synced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Loss {
+    /// They are gone.
+    All,
+    /// Their first half stays: the file's length was written, the rest not.
+    Half,
+    /// Their first half reads as zeroes, the rest is there: pages are written in any order.
+    Hole,
+}
+
 /// A disk with a schedule of failures. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct FaultyDisk {
@@ -56,6 +67,7 @@ struct State {
     steps: Vec<Step>,
     fault: Option<Fault>,
     room: Option<u64>,
+    refuse_room: bool,
     files: HashMap<PathBuf, Durability>,
     names: Vec<Name>,
 }
@@ -92,6 +104,11 @@ impl FaultyDisk {
         self.lock().room = bytes;
     }
 
+    /// From now on no room can be set aside; what is set aside can be written.
+    pub fn refuse_room(&self, refuse: bool) {
+        self.lock().refuse_room = refuse;
+    }
+
     /// Every step so far.
     pub fn steps(&self) -> Vec<Step> {
         self.lock().steps.clone()
@@ -101,13 +118,23 @@ impl FaultyDisk {
     ///
     /// # Errors
     /// When the test's own folder cannot be changed.
-    pub fn power_cut(&self) -> io::Result<()> {
+    pub fn power_cut(&self, loss: Loss) -> io::Result<()> {
         let mut state = self.lock();
         for name in std::mem::take(&mut state.names).into_iter().rev() {
             undo(&mut state.files, name)?;
         }
         for (path, durability) in state.files.iter_mut().filter(|(path, _)| path.exists()) {
             let file = OpenOptions::new().write(true).open(path)?;
+            let unsynced = durability.length.saturating_sub(durability.synced);
+            let middle = durability.synced.saturating_add(unsynced / 2);
+            match loss {
+                Loss::All => {}
+                Loss::Half => durability.synced = middle,
+                Loss::Hole => {
+                    durability.lost.push(durability.synced..middle);
+                    durability.synced = durability.length;
+                }
+            }
             file.set_len(durability.synced)?;
             for lost in &durability.lost {
                 let until = lost.end.min(durability.synced);
@@ -281,9 +308,12 @@ impl DiskFile for FaultyFile {
     }
 
     fn reserve(&mut self, end: u64) -> io::Result<()> {
-        let room = self.disk.lock().room;
         let wanted = end.saturating_sub(self.file.length());
-        if room.is_some_and(|room| room < wanted) {
+        let full = {
+            let state = self.disk.lock();
+            state.refuse_room || state.room.is_some_and(|room| room < wanted)
+        };
+        if full {
             self.disk.step(Step::Reserve);
             return Err(ErrorKind::StorageFull.into());
         }

@@ -10,5 +10,5 @@ mod random;
 
 pub use clock::{Clock, Stopwatch};
 pub use disk::{Disk, DiskFile, RealDisk};
-pub use disk_faulty::{Fault, FaultyDisk, Step};
+pub use disk_faulty::{Fault, FaultyDisk, Loss, Step};
 pub use random::{random_array, random_hex};

@@ -31,6 +31,22 @@ impl Authenticator {
         now: Timestamp,
         route_tenant: &str,
     ) -> Result<Principal, Reason> {
+        let principal = self.identify(headers, query, place, now)?;
+        if *principal.tenant == *route_tenant { Ok(principal) } else { Err(Reason::AuthzTenant) }
+    }
+
+    /// Who presents these headers and this query at `now`, of whatever tenant: the caller compares that with the
+    /// route's, so that a refusal's record can name who was refused.
+    ///
+    /// # Errors
+    /// The reason to refuse: `identity.*`, or `gateway.error` where the token store cannot be asked.
+    pub fn identify(
+        &self,
+        headers: &HeaderMap,
+        query: Option<&str>,
+        place: Place,
+        now: Timestamp,
+    ) -> Result<Principal, Reason> {
         let token = credential(headers, query, place)?;
         let found = self.tokens.find(&token).map_err(|error| {
             tracing::error!(%error, "callers are refused: the token store cannot be asked");
@@ -42,9 +58,6 @@ impl Authenticator {
         }
         if entry.expires.is_some_and(|end| end <= now) {
             return Err(Reason::IdentityExpired);
-        }
-        if *entry.principal.tenant != *route_tenant {
-            return Err(Reason::AuthzTenant);
         }
         Ok(entry.principal)
     }

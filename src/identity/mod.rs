@@ -20,7 +20,7 @@ mod token;
 pub use authenticate::Authenticator;
 pub use dev::{DevToken, dev_token};
 pub use place::{Place, SEALGATE_AUTHORIZATION, strip_credentials};
-pub use store::TokenStore;
+pub use store::{ISSUER, TokenStore};
 pub use token::{NewToken, TokenError, TokenInfo};
 
 #[cfg(test)]

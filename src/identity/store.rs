@@ -122,7 +122,8 @@ impl TokenStore {
         if now.saturating_sub(looked) < LOOK_EVERY_MILLIS {
             return Ok(());
         }
-        let disk = self.disk();
+        // Held by a writer of this process: what it writes shows when it is done, the rest at the next look.
+        let Ok(disk) = self.shared.disk.try_lock() else { return Ok(()) };
         if disk.table.version()? != disk.version {
             self.reload(disk)?;
         }
@@ -174,7 +175,8 @@ fn entry(info: TokenInfo) -> Entry {
 }
 
 /// Who vouches for tokens (DESIGN section 4, "Subject").
-const ISSUER: &str = "sealgate";
+/// Who vouches for tokens: the first part of their users' pseudonyms.
+pub const ISSUER: &str = "sealgate";
 
 /// A change by another process is in force after this long.
 const LOOK_EVERY_MILLIS: u64 = 1000;

@@ -114,22 +114,41 @@ impl Log {
         Ok((line, next.filter(|line| line.starts_with(SECTIONS_START))))
     }
 
-    /// The place of the record with this index, found by walking its segment.
-    pub fn locate(&self, generation: u32, index: u64) -> Result<Option<Place>, LogError> {
+    /// The record with this index.
+    pub fn locate(&self, generation: u32, index: u64) -> Result<Option<Entry>, LogError> {
         let Some(segment) = self.segments(generation)?.into_iter().rev().find(|first| *first <= index) else {
             return Ok(None);
         };
-        let mut reader =
-            Reader::at(self.clone(), Cursor { place: Place { generation, segment, offset: 0 }, next: segment });
-        while let Some(group) = reader.group()? {
-            if let Some(entry) = group.entries.iter().find(|e| e.index == index && e.place.generation == generation) {
-                return Ok(Some(entry.place));
+        self.find(generation, segment, |entry| entry.index == index)
+    }
+
+    /// The first committed record of a segment that `wanted` accepts.
+    pub fn find(
+        &self,
+        generation: u32,
+        segment: u64,
+        wanted: impl Fn(&Entry) -> bool,
+    ) -> Result<Option<Entry>, LogError> {
+        let mut found = None;
+        self.each(generation, segment, |entry| {
+            if wanted(entry) {
+                found = Some(entry.clone());
             }
-            if group.end.place.generation != generation || group.end.next > index {
+            found.is_none()
+        })?;
+        Ok(found)
+    }
+
+    /// Gives the committed records of a segment one by one, until `go_on` says no.
+    pub fn each(&self, generation: u32, segment: u64, mut go_on: impl FnMut(&Entry) -> bool) -> Result<(), LogError> {
+        let start = Cursor { place: Place { generation, segment, offset: 0 }, next: segment };
+        let mut reader = Reader::at(self.clone(), start);
+        while let Some(group) = reader.group_here()? {
+            if !group.entries.iter().all(&mut go_on) {
                 break;
             }
         }
-        Ok(None)
+        Ok(())
     }
 
     fn open_at(&self, place: Place) -> Result<Lines, LogError> {

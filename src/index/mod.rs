@@ -13,6 +13,7 @@ mod names;
 mod query;
 mod schema;
 mod slim;
+mod tail;
 mod terms;
 mod view;
 mod write;

@@ -16,7 +16,7 @@ use super::log::Entry;
 use super::slim::Slim;
 use crate::record::{DataKey, IdentitySection, Line, SectionRef, section};
 use crate::store::{KeyStore, Paths, StoreError, files};
-use crate::types::RecordId;
+use crate::types::{Digest, RecordId};
 
 /// What it takes to learn and to look up names.
 pub struct Names {
@@ -55,6 +55,16 @@ impl Names {
         let mut out = [0u8; 16];
         out.iter_mut().zip(context.sign().as_ref()).for_each(|(slot, byte)| *slot = *byte);
         out
+    }
+
+    /// The digest of a query, for the record of it: keyed, because a filter may name a person.
+    pub fn filter_digest(&self, filter: &[u8]) -> Digest {
+        let mut context = hmac::Context::with_key(&self.key);
+        context.update(b"sealgate/filter/v1\n");
+        context.update(filter);
+        let mut out = [0u8; 32];
+        out.iter_mut().zip(context.sign().as_ref()).for_each(|(slot, byte)| *slot = *byte);
+        Digest(out)
     }
 
     /// Stores the digests of a decision's names: the caller's beside `subject`, the other's beside `actor`.

@@ -120,6 +120,13 @@ pub(super) fn tally_classes(conn: &Connection, query: &Query, skip: &[i64]) -> r
     conn.prepare(&sql)?.query_map([], pair)?.collect()
 }
 
+/// Whether the request at a position is in this database and matches.
+pub(super) fn matches(conn: &Connection, query: &Query, at: i64) -> rusqlite::Result<bool> {
+    let Some(mut plan) = plan(conn, query)? else { return Ok(false) };
+    (plan.driver, plan.low, plan.high) = (Vec::new(), at, at);
+    conn.query_row(&plan.select("count(*)", &[]), [], |row| row.get::<_, i64>(0)).map(|n| n > 0)
+}
+
 /// The row of a request id.
 pub(super) fn by_request(conn: &Connection, id: RequestId) -> rusqlite::Result<Vec<Row>> {
     let sql = format!("SELECT {COLUMNS} FROM requests r WHERE r.request = ?1");

@@ -48,6 +48,16 @@ pub(super) struct Slim<'a> {
     pub(super) classes: Vec<String>,
     pub(super) decision: Option<u64>,
     pub(super) sections: SlimSections,
+    #[serde(borrow)]
+    pub(super) predicate: SlimPredicate<'a>,
+}
+
+/// Whose sections an `erasure` destroyed.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct SlimPredicate<'a> {
+    #[serde(borrow)]
+    pub(super) subject: Cow<'a, str>,
 }
 
 /// Only the identity section's reference.

@@ -78,13 +78,12 @@ impl TestLog {
     /// `key.certified` and `boot`, as every process begins.
     pub(crate) fn boot(&mut self) {
         let (time, id) = self.stamp();
-        let head = record::EventHead::new(Kind::KeyCertified, id, time)
-            .with("epoch", self.epoch.public().id().to_string())
-            .with("public", self.epoch.public().to_base64());
-        let head = String::from_utf8(record::Head::Event(head).encode()).expect("text");
+        let head = record::event::key_certified(record::event::Stamp { id, time }, self.epoch.public(), None);
         let log_key = self.log_key.clone();
-        self.signed(&head, &log_key);
-        self.event("boot", "");
+        self.signed(&encoded(head), &log_key);
+        let (time, id) = self.stamp();
+        let head = record::event::boot(record::event::Stamp { id, time }, "0.1.0", &Digest([3; 32]), &[], None);
+        self.line(&encoded(head));
         self.commit();
     }
 
@@ -183,6 +182,7 @@ impl TestLog {
     /// The key store of this log, with its origin file.
     pub(crate) fn keys(&self) -> std::sync::Arc<crate::store::KeyStore> {
         let keys = crate::store::KeyStore::open(self.dir.path()).expect("key store");
+        keys.index_key().expect("index key");
         fs::write(self.dir.path().join("keys/origin"), self.origin()).expect("origin");
         std::sync::Arc::new(keys)
     }
@@ -267,4 +267,8 @@ impl TestLog {
 
 pub(crate) fn pseudonym(number: u64) -> String {
     format!("hmac-sha256:1:{}", Digest::of(&number.to_be_bytes()))
+}
+
+fn encoded(head: record::EventHead) -> String {
+    String::from_utf8(record::Head::Event(head).encode()).expect("text")
 }

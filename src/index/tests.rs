@@ -266,11 +266,76 @@ fn names_are_found_by_keyed_digest_until_erased() {
     let bytes = std::fs::read(log.data().join(FILE_NAME)).expect("file");
     assert!(!String::from_utf8_lossy(&bytes).contains("Lovelace"));
     let mut log = log;
-    log.event("erasure", &format!(",\"subject\":\"{}\"", pseudonym(1)));
+    log.event(
+        "erasure",
+        &format!(",\"predicate\":{{\"sections\":[\"identity\"],\"subject\":\"{}\",\"up_to\":1}}", pseudonym(1)),
+    );
     log.commit();
     let (_sender, committed) = tokio::sync::watch::channel(0);
     follow(&log.data(), None, committed, Arc::clone(&metrics)).expect("starts").shutdown();
     let view = View::open(&log.data(), None).expect("opens");
     let names = Names::new(&Paths::new(log.data()), keys).expect("names");
     assert_eq!(view.named(&names, "Ada Lovelace").expect("looks"), Vec::<String>::new());
+}
+
+/// Run with `cargo test --release --lib -- --ignored a_million`: rebuild and query times on a million requests.
+#[test]
+#[ignore = "takes a minute and 2 GB of disk"]
+fn a_million_requests() {
+    let mut log = TestLog::new();
+    for n in 0..1_000_000u64 {
+        let (index, head) = log.decision(|h| {
+            h.subject = pseudonym(n * 7919 % 500).into();
+            h.vendor = ["openai", "anthropic", "demo", "gemini"][(n % 4) as usize].into();
+            h.policy.version = ["1", "2", "3"][(n / 333_334) as usize].into();
+            h.model = ["m1", "m2", "m3"][(n % 3) as usize].into();
+            if n % 100 == 0 {
+                (h.outcome, h.reason) = (RequestOutcome::Denied, Reason::DlpPan);
+            }
+        });
+        log.complete(index, &head, |_| {});
+        if n % 100 == 99 {
+            log.commit();
+        }
+        if n % 32_000 == 31_999 {
+            log.next_segment();
+        }
+    }
+    let watch = crate::env::Stopwatch::start();
+    indexed(&log);
+    eprintln!("index of 1,000,000 requests: {:?}", watch.elapsed());
+    let size = std::fs::metadata(log.data().join(FILE_NAME)).expect("file").len();
+    eprintln!("file: {} bytes a request", size / 1_000_000);
+    let watch = crate::env::Stopwatch::start();
+    let view = View::open(&log.data(), None).expect("opens");
+    eprintln!("open: {:?}", watch.elapsed());
+    let mut timed = query(&[(Field::Identity, &pseudonym(7)), (Field::Vendor, "openai"), (Field::Policy, "2")]);
+    timed.from = Some(Timestamp::from_micros(DAY + 700_000_000_000));
+    timed.to = Some(Timestamp::from_micros(DAY + 1_200_000_000_000));
+    let mut deny = query(&[(Field::Outcome, "denied"), (Field::Identity, &pseudonym(7))]);
+    deny.from = timed.from;
+    let cases = [
+        ("identity+time+vendor+policy", timed),
+        ("identity+denied+time", deny),
+        ("denied", query(&[(Field::Outcome, "denied")])),
+        ("none", query(&[(Field::Vendor, "openai"), (Field::Status, "open")])),
+        ("vendor+model", query(&[(Field::Vendor, "openai"), (Field::Model, "m2")])),
+        ("all", Query::default()),
+    ];
+    for (name, query) in cases {
+        let mut times: Vec<_> = (0..20)
+            .map(|_| {
+                let watch = crate::env::Stopwatch::start();
+                let rows = view.list(&query, Page { limit: 50, oldest_first: false }).expect("lists");
+                (watch.elapsed(), rows.len())
+            })
+            .collect();
+        times.sort_unstable();
+        let watch = crate::env::Stopwatch::start();
+        let n = view.count(&query).expect("counts");
+        eprintln!("{name}: median {:?} worst {:?}; count {n} in {:?}", times[10], times[19], watch.elapsed());
+    }
+    let watch = crate::env::Stopwatch::start();
+    view.stats(&Query::default()).expect("stats");
+    eprintln!("stats: {:?}", watch.elapsed());
 }

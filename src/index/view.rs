@@ -12,14 +12,13 @@ use rusqlite::Connection;
 use thiserror::Error;
 
 use super::field::{Field, policy_parts};
-use super::log::{Cursor, Entry, Group, Log, LogError, Place, Reader};
+use super::log::{Entry, Log, LogError, Place, Reader};
 use super::names::Names;
 use super::query::{self, Page, Query, Row, TALLIED};
 use super::schema::{self, Progress, pos};
-use super::slim::slim;
-use super::write::{Writer, decision_place, leaf_mark};
+use super::write::leaf_mark;
 use super::{FILE_NAME, terms};
-use crate::types::{RequestId, Timestamp};
+use crate::types::{RecordId, RequestId, Timestamp};
 
 /// Why a view could not answer.
 #[derive(Debug, Error)]
@@ -62,18 +61,18 @@ pub type Tally = BTreeMap<&'static str, Vec<(String, u64)>>;
 /// See the module.
 #[derive(Debug)]
 pub struct View {
-    log: Log,
+    pub(super) log: Log,
     /// The index file, inside one read transaction.
-    disk: Option<Connection>,
+    pub(super) disk: Option<Connection>,
     /// What the file lacks.
-    tail: Connection,
+    pub(super) tail: Connection,
     /// Positions on disk that `tail` knows better.
-    skip: Vec<i64>,
-    as_of: AsOf,
-    indexed: u64,
+    pub(super) skip: Vec<i64>,
+    pub(super) as_of: AsOf,
+    pub(super) indexed: u64,
     /// Why the file is not used, if it is not.
-    unusable: Option<String>,
-    reader: Option<Reader>,
+    pub(super) unusable: Option<String>,
+    pub(super) reader: Option<Reader>,
 }
 
 impl View {
@@ -126,6 +125,14 @@ impl View {
         }
         rows.truncate(page.limit);
         Ok(rows)
+    }
+
+    /// Whether a row matches.
+    pub fn matches(&self, query: &Query, row: &Row) -> Result<bool, ViewError> {
+        if query::at(&self.tail, row.pos())?.is_some() {
+            return Ok(query::matches(&self.tail, query, row.pos())?);
+        }
+        self.disk.as_ref().map_or(Ok(false), |disk| Ok(query::matches(disk, query, row.pos())?))
     }
 
     /// How many requests match.
@@ -218,6 +225,35 @@ impl View {
         self.disk.as_ref().map_or(Ok(None), |disk| Ok(query::at(disk, at)?))
     }
 
+    /// Where a record of any kind stands, by its id. The time in the id says where to look first.
+    pub fn record(&self, id: RecordId) -> Result<Option<Entry>, ViewError> {
+        let needle = format!("\"id\":\"{id}\"");
+        let mut near = Vec::new();
+        for conn in [Some(&self.tail), self.disk.as_ref()].into_iter().flatten() {
+            if let Some((from, to)) = id_time(id) {
+                near.extend(query::around(conn, from, to)?);
+            }
+        }
+        for generation in self.log.generations()?.into_iter().rev() {
+            let segments = self.log.segments(generation)?;
+            let bounds = segments.iter().zip(segments.iter().skip(1).map(Some).chain([None]));
+            let mut order: Vec<(bool, u64)> = bounds
+                .map(|(first, next)| {
+                    let (low, high) = (pos(generation, *first), next.map_or(i64::MAX, |next| pos(generation, *next)));
+                    (!near.iter().any(|(from, to)| *from < high && *to >= low), *first)
+                })
+                .collect();
+            order.sort_unstable();
+            for (_, segment) in order {
+                let found = self.log.find(generation, segment, |entry| memmem(&entry.line, needle.as_bytes()))?;
+                if found.is_some() {
+                    return Ok(found);
+                }
+            }
+        }
+        Ok(None)
+    }
+
     /// Reads a request's two records again.
     pub fn fetch(&self, row: &Row) -> Result<Fetched, ViewError> {
         let (decision, sections) = self.log.read(row.place)?;
@@ -231,73 +267,6 @@ impl View {
             None => None,
         };
         Ok(Fetched { decision, sections, completion, unchanged })
-    }
-
-    /// Takes in what was committed since; gives the requests completed by it, oldest first.
-    pub fn advance(&mut self) -> Result<Vec<Row>, ViewError> {
-        let cursor = match self.reader.as_ref().map(Reader::cursor) {
-            Some(cursor) => cursor,
-            None => match self.log.start()? {
-                Some(cursor) => cursor,
-                None => return Ok(Vec::new()),
-            },
-        };
-        let completed = self.read_tail(cursor, None)?;
-        let mut rows = Vec::new();
-        for at in completed {
-            rows.extend(query::at(&self.tail, at)?);
-        }
-        Ok(rows)
-    }
-
-    fn read_tail(&mut self, cursor: Cursor, names: Option<Names>) -> Result<Vec<i64>, ViewError> {
-        let mut reader = match self.reader.take() {
-            Some(reader) => reader,
-            None => Reader::at(self.log.clone(), cursor),
-        };
-        let tail = std::mem::replace(&mut self.tail, Connection::open_in_memory()?);
-        let mut writer = Writer::new(tail, names)?;
-        let mut completed = Vec::new();
-        loop {
-            let groups = batch(&mut reader)?;
-            let Some(last) = groups.last() else { break };
-            let earlier = self.earlier(&groups, writer.conn(), &mut completed)?;
-            self.skip.extend(earlier.entries.iter().map(|e| pos(e.place.generation, e.index)));
-            if !earlier.entries.is_empty() {
-                writer.apply(&[earlier])?;
-            }
-            self.as_of.size = last.end.next;
-            self.as_of.note = note(&last.checkpoint);
-            writer.apply(&groups)?;
-            self.as_of.time = writer.progress().map(|p| Timestamp::from_micros(p.time)).or(self.as_of.time);
-        }
-        self.tail = writer.into_conn();
-        self.reader = Some(reader);
-        Ok(completed)
-    }
-
-    /// Decisions that the index file holds and these groups complete, read again so that `tail` has whole rows.
-    fn earlier(&self, groups: &[Group], tail: &Connection, completed: &mut Vec<i64>) -> Result<Group, ViewError> {
-        let mut entries = Vec::new();
-        for entry in groups.iter().flat_map(|group| &group.entries) {
-            let Some(index) = slim(&entry.line).filter(|h| h.kind == "completion").and_then(|h| h.decision) else {
-                continue;
-            };
-            let generation = entry.place.generation;
-            let at = pos(generation, index);
-            completed.push(at);
-            let Some(disk) = &self.disk else { continue };
-            if decision_place(tail, at)?.is_some() {
-                continue;
-            }
-            if let Some((segment, offset)) = decision_place(disk, at)? {
-                let place = Place { generation, segment, offset };
-                let (line, sections) = self.log.read(place)?;
-                entries.push(Entry { index, place, line, sections });
-            }
-        }
-        let place = Place { generation: 0, segment: 0, offset: 0 };
-        Ok(Group { entries, checkpoint: Vec::new(), end: Cursor { place, next: 0 } })
     }
 }
 
@@ -319,15 +288,15 @@ pub(super) fn is_of(log: &Log, progress: &Progress) -> bool {
     [progress.first, progress.last].iter().flatten().all(same)
 }
 
-/// Groups up to about [`BATCH_RECORDS`] records.
-pub(super) fn batch(reader: &mut Reader) -> Result<Vec<Group>, LogError> {
-    let (mut groups, mut records) = (Vec::new(), 0);
-    while records < BATCH_RECORDS {
-        let Some(group) = reader.group()? else { break };
-        records += group.entries.len();
-        groups.push(group);
-    }
-    Ok(groups)
+/// An hour around the time a UUIDv7 was made.
+fn id_time(id: RecordId) -> Option<(Timestamp, Timestamp)> {
+    let hex: String = id.to_string().chars().filter(|c| *c != '-').take(12).collect();
+    let micros = i64::from_str_radix(&hex, 16).ok()?.checked_mul(1000)?;
+    Some((Timestamp::from_micros(micros - AROUND_MICROS), Timestamp::from_micros(micros + AROUND_MICROS)))
+}
+
+fn memmem(text: &[u8], needle: &[u8]) -> bool {
+    memchr::memmem::find(text, needle).is_some()
 }
 
 fn as_of(progress: &Progress) -> AsOf {
@@ -339,7 +308,7 @@ fn as_of(progress: &Progress) -> AsOf {
 }
 
 /// The signed note in a checkpoint line.
-fn note(line: &[u8]) -> String {
+pub(super) fn note(line: &[u8]) -> String {
     #[derive(serde::Deserialize)]
     struct Line {
         checkpoint: String,
@@ -372,5 +341,5 @@ fn sorted(found: HashMap<(&'static str, String), u64>) -> Tally {
     tally
 }
 
-/// Records taken in one transaction: about 40 MiB of lines at 2 KiB each.
-const BATCH_RECORDS: usize = 20_000;
+/// A record's time and its id's time come from one reading, or nearly: an hour is far more than enough.
+const AROUND_MICROS: i64 = 3_600_000_000;

@@ -220,7 +220,7 @@ impl Writer {
 
     /// After an erasure nobody finds the pseudonym by name any more, nor in the pages that held it.
     fn erase(&mut self, head: &Slim<'_>) -> rusqlite::Result<()> {
-        let id: Option<i64> = super::terms::find(&self.conn, Field::Identity as i64, &head.subject)?;
+        let id: Option<i64> = super::terms::find(&self.conn, Field::Identity as i64, &head.predicate.subject)?;
         if let Some(id) = id {
             self.conn.execute("DELETE FROM names WHERE subject = ?1", [id])?;
         }

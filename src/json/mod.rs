@@ -132,6 +132,11 @@ impl<'a> Document<'a> {
         Value { document: self, index: 0 }
     }
 
+    /// The node with that number ([`Value::id`]).
+    pub fn value(&self, id: usize) -> Option<Value<'_, 'a>> {
+        (id < self.nodes.len()).then_some(Value { document: self, index: id })
+    }
+
     /// Every key, string and number in document order.
     pub fn leaves(&self) -> impl Iterator<Item = Value<'_, 'a>> {
         self.nodes

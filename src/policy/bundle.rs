@@ -1,7 +1,7 @@
 //! A bundle: a folder of files, named by the digest of its content.
 //!
 //! The digest is SHA-256 of what `sha256sum` prints for its regular files, paths relative and in bytewise order, without
-//! `bundle.sig`: `cd bundle && find . -type f ! -name bundle.sig | sed 's,^\./,,' | LC_ALL=C sort | xargs sha256sum | sha256sum`
+//! `bundle.sig`: `cd bundle && find . -type f ! -path ./bundle.sig | sed 's,^\./,,' | LC_ALL=C sort | xargs sha256sum | sha256sum`
 //! gives it again. Links are refused, and so are names outside `[A-Za-z0-9._/-]`.
 
 use std::collections::BTreeMap;
@@ -33,43 +33,33 @@ pub(crate) const MANIFEST: &str = "bundle.toml";
 const PACKS: &str = "packs";
 
 /// Settings of `[policy]`.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct PolicyConfig {
-    /// A bundle's folder, or a folder that holds bundles; absent: the embedded default bundle.
+    /// A bundle's folder, or a folder that holds bundles: then the one named `default`, or the only one.
+    /// Absent: the embedded default bundle.
     pub dir: Option<PathBuf>,
-    /// Which of the bundles, by folder name, where `dir` holds several.
-    pub bundle: String,
-}
-
-impl Default for PolicyConfig {
-    fn default() -> Self {
-        PolicyConfig { dir: None, bundle: "default".to_owned() }
-    }
 }
 
 impl PolicyConfig {
     /// Reads the bundle these settings name.
     pub fn open(&self) -> Result<Bundle, PolicyFault> {
         let Some(dir) = &self.dir else { return Ok(Bundle::embedded()) };
-        if dir.join(MANIFEST).is_file() {
-            return Bundle::read(dir);
+        let found = Bundle::list(dir).map_err(|error| unreadable(dir, &error))?;
+        let default = dir.join("default");
+        match found.as_slice() {
+            [only] => Bundle::read(only),
+            _ if found.contains(&default) => Bundle::read(&default),
+            several => {
+                let names = several.iter().filter_map(|path| path.file_name());
+                let names: Vec<String> = names.map(|name| format!("`{}`", name.to_string_lossy())).collect();
+                let have = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+                let message = format!(
+                    "is no bundle (no `{MANIFEST}`) and holds none named `default`; bundles here: {have}. Point `[policy] dir` at one"
+                );
+                Err(PolicyFault::whole(&dir.display().to_string(), message))
+            }
         }
-        let named = dir.join(&self.bundle);
-        if self.bundle != PACKS && named.join(MANIFEST).is_file() {
-            return Bundle::read(&named);
-        }
-        let found: Vec<String> = Bundle::list(dir)
-            .map_err(|error| unreadable(dir, &error))?
-            .iter()
-            .filter_map(|path| path.file_name().map(|name| format!("`{}`", name.to_string_lossy())))
-            .collect();
-        let have = if found.is_empty() { "none".to_owned() } else { found.join(", ") };
-        let message = format!(
-            "holds neither `{MANIFEST}` nor a bundle named `{}`; bundles here: {have}",
-            self.bundle.escape_debug()
-        );
-        Err(PolicyFault::whole(&dir.display().to_string(), message))
     }
 }
 
@@ -118,7 +108,8 @@ impl Bundle {
         let mut found = Vec::new();
         for entry in fs::read_dir(dir)? {
             let path = entry?.path();
-            if path.join(MANIFEST).is_file() && path.file_name().is_some_and(|name| name != PACKS) {
+            let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            if path.join(MANIFEST).is_file() && name != PACKS && !name.starts_with('.') {
                 found.push(path);
             }
         }

@@ -90,7 +90,7 @@ pub(crate) struct CaseFacts {
     pub(crate) suspended: bool,
     /// In place of what the register says.
     pub(crate) assurance_valid: Option<bool>,
-    /// Empty: the operation names none.
+    /// `none`: the operation names none.
     pub(crate) model: Arc<str>,
     pub(crate) model_served: Arc<str>,
     pub(crate) operation: Arc<str>,
@@ -120,7 +120,7 @@ impl Default for CaseFacts {
             action: None,
             route: "demo".into(),
             mode: Mode::Enforce,
-            risk: "none".into(),
+            risk: "unassessed".into(),
             vendor: "demo".into(),
             suspended: false,
             assurance_valid: None,
@@ -257,19 +257,18 @@ impl PolicySet {
     }
 
     pub(crate) fn request_facts(&self, case: &CaseFacts) -> RequestFacts {
-        let model = (!case.model.is_empty()).then(|| case.model.clone());
         RequestFacts {
             subject: case.subject.clone(),
             kind: case.kind,
-            roles: case.roles.clone().into(),
+            roles: case.roles.clone(),
             tenant: case.tenant.clone(),
             route: case.route.clone(),
             mode: case.mode,
             risk: case.risk.clone(),
             vendor: case.vendor.clone(),
             suspended: case.suspended,
-            model_registered: model.is_some(),
-            model,
+            model: case.model.clone(),
+            model_registered: true,
             operation: case.operation.clone(),
             operation_known: case.operation_known,
             tools: case.tools.clone(),
@@ -288,7 +287,6 @@ impl PolicySet {
 
     pub(crate) fn answer_facts(&self, case: &CaseFacts) -> AnswerFacts {
         let request = self.request_facts(case);
-        let served = (!case.model_served.is_empty()).then(|| case.model_served.clone());
         AnswerFacts {
             subject: request.subject,
             kind: request.kind,
@@ -299,9 +297,7 @@ impl PolicySet {
             risk: request.risk,
             vendor: request.vendor,
             model: request.model,
-            model_registered: request.model_registered,
-            model_served_registered: served.is_some(),
-            model_served: served,
+            model_served: case.model_served.clone(),
             operation: request.operation,
             operation_known: request.operation_known,
             tools: request.tools,
@@ -312,7 +308,6 @@ impl PolicySet {
             redactable: request.redactable,
             time: request.time,
             on_behalf_of: request.on_behalf_of,
-            streamed: request.streamed,
             in_stream: case.in_stream,
             sent: case.sent,
         }
@@ -322,7 +317,7 @@ impl PolicySet {
         AdminFacts {
             subject: case.subject.clone(),
             kind: case.kind,
-            roles: case.roles.clone().into(),
+            roles: case.roles.clone(),
             tenant: case.tenant.clone(),
             of_tenant: case.of_tenant.clone().unwrap_or_else(|| case.tenant.clone()),
             time: case.time.unwrap_or(self.manifest().valid_from),

@@ -116,7 +116,7 @@ impl PolicySet {
         if let Some(reason) = self.validity(facts.time).fault() {
             return denied(reason);
         }
-        let Ok(ask) = admin_ask(self.engine(), facts, self.manifest().local(facts.time)) else {
+        let Ok(ask) = admin_ask(self.engine(), action, facts, self.manifest().local(facts.time)) else {
             return denied(Reason::PolicyError);
         };
         let asked = self.engine().ask(action, "", &ask);

@@ -76,8 +76,8 @@ pub(crate) struct Engine {
     uids: BTreeMap<Action, EntityUid>,
     slices: BTreeMap<Action, Slice>,
     pub(crate) types: Types,
-    /// Actions and their groups, for `action in`.
-    pub(crate) actions: Entities,
+    /// The actions with the groups they are in, for `action in`.
+    actions: BTreeMap<Action, Entity>,
     /// Whether some rule names a caller, so that decisions depend on who asks.
     pub(crate) names_callers: bool,
 }
@@ -134,6 +134,7 @@ impl Engine {
             .policies
             .iter()
             .any(|policy| policy.entity_literals().iter().any(|uid| callers.contains(&uid.type_name())));
+        let actions = uids.iter().filter_map(|(action, name)| Some((*action, actions.get(name)?.clone()))).collect();
         Ok(Engine { authorizer: Authorizer::new(), rules: rules.by_id, uids, slices, types, actions, names_callers })
     }
 
@@ -175,9 +176,10 @@ impl Engine {
         &self.rules
     }
 
-    /// The actions and these entities, with the transitive closure of their parents.
-    pub(crate) fn entities(&self, more: Vec<Entity>) -> Result<Entities, String> {
-        self.actions.clone().add_entities(more, None).map_err(|error| error.to_string())
+    /// The actions that will be asked (only those: it is done for each question) and these entities.
+    pub(crate) fn entities(&self, asked: &[Action], more: Vec<Entity>) -> Result<Entities, String> {
+        let actions = asked.iter().filter_map(|action| self.actions.get(action)).cloned();
+        Entities::from_entities(actions.chain(more), None).map_err(|error| error.to_string())
     }
 }
 

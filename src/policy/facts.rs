@@ -18,21 +18,21 @@ pub struct RequestFacts {
     /// Human, service, agent or unauthenticated.
     pub kind: PrincipalKind,
     /// Roles in effect.
-    pub roles: Arc<[Arc<str>]>,
+    pub roles: Vec<Arc<str>>,
     /// The caller's tenant.
     pub tenant: Arc<str>,
     /// The route's name.
     pub route: Arc<str>,
     /// Enforce or observe.
     pub mode: Mode,
-    /// The route's risk word from the configuration, or `none`.
+    /// The route's risk word from the configuration.
     pub risk: Arc<str>,
     /// The vendor's id in the configuration.
     pub vendor: Arc<str>,
     /// Whether the route, vendor or model is suspended.
     pub suspended: bool,
-    /// The model as asked for; `None` where the operation names none.
-    pub model: Option<Arc<str>>,
+    /// The model as asked for; `none` where the operation names none, `unlisted` where it may not be shown.
+    pub model: Arc<str>,
     /// Whether that name may be shown: registered, and the scanner finds nothing in it.
     pub model_registered: bool,
     /// The operation, from the dialect's closed list.
@@ -71,25 +71,21 @@ pub struct AnswerFacts {
     /// Human, service, agent or unauthenticated.
     pub kind: PrincipalKind,
     /// Roles in effect.
-    pub roles: Arc<[Arc<str>]>,
+    pub roles: Vec<Arc<str>>,
     /// The caller's tenant.
     pub tenant: Arc<str>,
     /// The route's name.
     pub route: Arc<str>,
     /// Enforce or observe.
     pub mode: Mode,
-    /// The route's risk word from the configuration, or `none`.
+    /// The route's risk word from the configuration.
     pub risk: Arc<str>,
     /// The vendor's id in the configuration.
     pub vendor: Arc<str>,
-    /// The model as asked for; `None` where the operation names none.
-    pub model: Option<Arc<str>>,
-    /// Whether that name may be shown.
-    pub model_registered: bool,
-    /// The model the vendor says it used.
-    pub model_served: Option<Arc<str>>,
-    /// Whether that name may be shown.
-    pub model_served_registered: bool,
+    /// The model as asked for; `none` where the operation names none, `unlisted` where it may not be shown.
+    pub model: Arc<str>,
+    /// The model the vendor says it used; `none` or `unlisted` likewise.
+    pub model_served: Arc<str>,
     /// The operation, from the dialect's closed list.
     pub operation: Arc<str>,
     /// Whether the dialect knows it.
@@ -110,8 +106,6 @@ pub struct AnswerFacts {
     pub time: Timestamp,
     /// Whether the caller acts for somebody else.
     pub on_behalf_of: bool,
-    /// Whether a stream was asked for.
-    pub streamed: bool,
     /// Whether it is asked while the stream runs.
     pub in_stream: bool,
     /// Whether bytes have gone out already.
@@ -126,7 +120,7 @@ pub struct AdminFacts {
     /// Human, service, agent or unauthenticated.
     pub kind: PrincipalKind,
     /// Roles in effect.
-    pub roles: Arc<[Arc<str>]>,
+    pub roles: Vec<Arc<str>>,
     /// The caller's tenant.
     pub tenant: Arc<str>,
     /// Whose records.

@@ -10,6 +10,7 @@
 //!
 //! Sources: Cedar language 4 (docs.cedarpolicy.com), `sha256sum` of GNU coreutils for the listing's form.
 
+mod bounds;
 mod bundle;
 mod cases;
 mod decide;

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use cedar_policy::{Context, Entity, EntityTypeName, RestrictedExpression as Value};
 
-use super::engine::{Ask, Engine, parents, uid};
+use super::engine::{Action, Ask, Engine, parents, uid};
 use super::facts::{AdminFacts, AnswerFacts, RequestFacts, TOOLS_MAX};
 use super::labels::prefixes;
 use super::set::PolicySet;
 use super::vars::{AnswerVars, Question, RequestVars, Side, Vars};
-use super::vendors::{Registration, TrainingUse};
+use super::vendors::TrainingUse;
 use crate::types::{Class, Coverage, Label, Mode, NONE, PrincipalKind, Timestamp, UNLISTED};
 
 /// The entity id of every caller where no rule names one.
@@ -26,7 +26,7 @@ struct Common<'a> {
     mode: Mode,
     risk: &'a Arc<str>,
     vendor: &'a Arc<str>,
-    model: Option<&'a Arc<str>>,
+    model: &'a Arc<str>,
     model_registered: bool,
     operation: &'a Arc<str>,
     operation_known: bool,
@@ -38,11 +38,10 @@ struct Common<'a> {
     redactable: bool,
     time: Timestamp,
     on_behalf_of: bool,
-    streamed: bool,
 }
 
 macro_rules! common {
-    ($facts:expr) => {
+    ($facts:expr, $registered:expr) => {
         Common {
             subject: &$facts.subject,
             kind: $facts.kind,
@@ -52,8 +51,8 @@ macro_rules! common {
             mode: $facts.mode,
             risk: &$facts.risk,
             vendor: &$facts.vendor,
-            model: $facts.model.as_ref(),
-            model_registered: $facts.model_registered,
+            model: &$facts.model,
+            model_registered: $registered,
             operation: &$facts.operation,
             operation_known: $facts.operation_known,
             tools: &$facts.tools,
@@ -64,17 +63,17 @@ macro_rules! common {
             redactable: $facts.redactable,
             time: $facts.time,
             on_behalf_of: $facts.on_behalf_of,
-            streamed: $facts.streamed,
         }
     };
 }
 
 impl PolicySet {
     pub(crate) fn request_question(&self, facts: &RequestFacts) -> Question {
-        let (subject, vars) = self.common(&common!(facts));
+        let (subject, vars) = self.common(&common!(facts, facts.model_registered));
         let side = Side::Request(RequestVars {
             attachment_count: facts.attachments.len() as u64,
             attachments: sorted(facts.attachments.iter()),
+            streamed: facts.streamed,
             suspended: facts.suspended,
             tokenizable: facts.tokenizable,
             too_many_tools: vars.tools.len() > TOOLS_MAX,
@@ -83,9 +82,8 @@ impl PolicySet {
     }
 
     pub(crate) fn answer_question(&self, facts: &AnswerFacts) -> Question {
-        let (subject, vars) = self.common(&common!(facts));
-        let (served, listed) =
-            self.model_shown(&facts.vendor, facts.model_served.as_ref(), facts.model_served_registered);
+        let (subject, vars) = self.common(&common!(facts, true));
+        let (served, listed) = self.model_shown(&facts.vendor, &facts.model_served, true);
         let side = Side::Answer(AnswerVars {
             in_stream: facts.in_stream,
             model_served: served,
@@ -119,7 +117,6 @@ impl PolicySet {
             risk: facts.risk.clone(),
             roles: sorted(facts.roles.iter()),
             route: facts.route.clone(),
-            streamed: facts.streamed,
             tenant: facts.tenant.clone(),
             tools: self.tools_shown(facts.tools),
             vendor: facts.vendor.clone(),
@@ -146,11 +143,13 @@ impl PolicySet {
         self.label(&rest, facts.floor, facts.coverage)
     }
 
-    fn model_shown(&self, vendor: &str, model: Option<&Arc<str>>, clean: bool) -> (Arc<str>, bool) {
-        match model {
-            None => (NONE.into(), false),
-            Some(model) if clean && self.model(vendor, model) != Registration::Absent => (model.clone(), true),
-            Some(_) => (UNLISTED.into(), false),
+    /// A model's name as it may stand in facts, and whether it is a registered one's.
+    fn model_shown(&self, vendor: &str, model: &Arc<str>, clean: bool) -> (Arc<str>, bool) {
+        match &**model {
+            NONE => (NONE.into(), false),
+            UNLISTED => (UNLISTED.into(), false),
+            name if clean && self.registers_model(vendor, name) => (model.clone(), true),
+            _ => (UNLISTED.into(), false),
         }
     }
 
@@ -171,7 +170,11 @@ impl Question {
         let route = Entity::new(resource.clone(), self.route(), above).map_err(|error| error.to_string())?;
         let context = Context::from_pairs(self.context()).map_err(|error| error.to_string())?;
         let ask = principal.uid();
-        Ok(Ask { principal: ask, resource, context, entities: engine.entities(vec![principal, route])? })
+        let asked: &[Action] = match self.side {
+            Side::Request(_) => &[Action::Send, Action::SendTokenized, Action::SendRedacted],
+            Side::Answer(_) => &[Action::Release, Action::ReleaseRedacted],
+        };
+        Ok(Ask { principal: ask, resource, context, entities: engine.entities(asked, vec![principal, route])? })
     }
 
     fn route(&self) -> HashMap<String, Value> {
@@ -211,12 +214,12 @@ impl Question {
             pair("hour", number(vars.hour)),
             pair("weekday", number(vars.weekday)),
             pair("onBehalfOf", Value::new_bool(vars.on_behalf_of)),
-            pair("streamed", Value::new_bool(vars.streamed)),
         ];
         match &self.side {
             Side::Request(side) => pairs.extend([
                 pair("attachments", texts(&side.attachments)),
                 pair("attachmentCount", number(side.attachment_count)),
+                pair("streamed", Value::new_bool(side.streamed)),
                 pair("tokenizable", Value::new_bool(side.tokenizable)),
             ]),
             Side::Answer(side) => pairs.extend([
@@ -231,14 +234,14 @@ impl Question {
 }
 
 /// An admin's question in Cedar's terms.
-pub(crate) fn admin_ask(engine: &Engine, facts: &AdminFacts, local: Timestamp) -> Result<Ask, String> {
+pub(crate) fn admin_ask(engine: &Engine, action: Action, facts: &AdminFacts, local: Timestamp) -> Result<Ask, String> {
     let roles = sorted(facts.roles.iter());
     let principal = caller(engine, facts.kind, &facts.subject, &roles, &facts.tenant)?;
     let resource = uid(&engine.types.tenant, &facts.of_tenant);
     let pairs = [pair("hour", number(local.hour().into())), pair("weekday", number(local.weekday().into()))];
     let context = Context::from_pairs(pairs).map_err(|error| error.to_string())?;
     let ask = principal.uid();
-    Ok(Ask { principal: ask, resource, context, entities: engine.entities(vec![principal])? })
+    Ok(Ask { principal: ask, resource, context, entities: engine.entities(&[action], vec![principal])? })
 }
 
 fn caller(

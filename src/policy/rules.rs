@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use cedar_policy::{Effect, Policy, PolicyId, PolicySet as CedarSet, Schema, ValidationMode, Validator};
 
+use super::bounds;
 use super::fault::{PolicyFault, position};
 use crate::types::Reason;
 
@@ -58,6 +59,10 @@ impl Rules {
         let validator = Validator::new(rules.schema.clone());
         let mut faults = Vec::new();
         for (file, text) in files {
+            if let Some(fault) = bounds::check(file, text) {
+                faults.push(fault);
+                continue;
+            }
             match CedarSet::from_str(text) {
                 Ok(parsed) => rules.file(file, text, &parsed, vendors, &validator, &mut faults),
                 Err(errors) => faults.extend(errors.iter().map(|error| PolicyFault::cedar(file, text, error))),

@@ -291,9 +291,18 @@ fn rules(bundle: &Bundle, register: &Register) -> Result<Rules, Vec<PolicyFault>
     Rules::parse(texts.into_iter(), &vendors)
 }
 
-/// Rules and cases where they would not be read.
+/// Files that would silently not be read: rules and cases in the wrong folder, settings under a wrong name.
 fn misplaced(bundle: &Bundle) -> Vec<PolicyFault> {
-    let wrong = |path: &&String| path.ends_with(".cedar") && path.contains('/');
-    let message = "rules stand in the bundle's own folder: move this file up";
-    bundle.files().keys().filter(wrong).map(|path| PolicyFault::whole(path, message)).collect()
+    let known = [MANIFEST, LABELS, VENDORS, DETECTORS];
+    let told = |path: &String| match path.split_once('/') {
+        Some(_) if path.ends_with(".cedar") => {
+            Some("rules stand in the bundle's own folder: move this file up".to_owned())
+        }
+        Some(("case", _)) => Some("cases stand in `cases/`: rename this folder".to_owned()),
+        None if path.ends_with(".toml") && !known.contains(&path.as_str()) => {
+            Some(format!("nothing reads a file of this name: a bundle's settings are {}", known.join(", ")))
+        }
+        _ => None,
+    };
+    bundle.files().keys().filter_map(|path| told(path).map(|message| PolicyFault::whole(path, message))).collect()
 }

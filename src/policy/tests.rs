@@ -92,7 +92,7 @@ fn the_digest_is_of_the_listing_that_sha256sum_prints() {
     let folder = dir.path().join("bundle");
     Bundle::embedded().write_to(&folder).expect("written");
     fs::write(folder.join("bundle.sig"), "not part of it").expect("written");
-    let command = "find . -type f ! -name bundle.sig | sed 's,^\\./,,' | LC_ALL=C sort | xargs sha256sum | sha256sum";
+    let command = "find . -type f ! -path ./bundle.sig | sed 's,^\\./,,' | LC_ALL=C sort | xargs sha256sum | sha256sum";
     let output = std::process::Command::new("sh").args(["-c", command]).current_dir(&folder).output().expect("runs");
     let printed = String::from_utf8(output.stdout).expect("utf-8");
     assert_eq!(printed.split(' ').next(), Some(Bundle::embedded().digest().to_string().as_str()));
@@ -116,18 +116,20 @@ fn links_and_odd_names_are_no_part_of_a_bundle() {
 #[test]
 fn a_policy_folder_is_a_bundle_or_holds_bundles() {
     let dir = tempfile::tempdir().expect("a folder");
-    let config = |dir: &Path, bundle: &str| PolicyConfig { dir: Some(dir.to_owned()), bundle: bundle.to_owned() };
-    Bundle::embedded().write_to(&dir.path().join("default")).expect("written");
-    Bundle::embedded().write_to(&dir.path().join("strict")).expect("written");
+    let open = |dir: &Path| PolicyConfig { dir: Some(dir.to_owned()) }.open();
+    let digest = Bundle::embedded().digest();
     fs::create_dir(dir.path().join("packs")).expect("made");
-    for good in [config(dir.path(), "default"), config(dir.path(), "strict"), config(&dir.path().join("strict"), "any")]
-    {
-        assert_eq!(good.open().expect("opens").digest(), Bundle::embedded().digest());
-    }
-    let fault = config(dir.path(), "lax").open().expect_err("no such bundle");
-    assert!(fault.message.contains("`default`, `strict`"), "{fault}");
-    assert_eq!(Bundle::list(dir.path()).expect("lists").len(), 2);
-    assert_eq!(PolicyConfig::default().open().expect("embedded").digest(), Bundle::embedded().digest());
+    assert!(open(dir.path()).expect_err("none").message.contains("bundles here: none"));
+    Bundle::embedded().write_to(&dir.path().join("strict")).expect("written");
+    assert_eq!(open(dir.path()).expect("the only one").digest(), digest);
+    assert_eq!(open(&dir.path().join("strict")).expect("itself").digest(), digest);
+    Bundle::embedded().write_to(&dir.path().join("lax")).expect("written");
+    assert!(open(dir.path()).expect_err("two").message.contains("`lax`, `strict`"));
+    Bundle::embedded().write_to(&dir.path().join("default")).expect("written");
+    assert_eq!(open(dir.path()).expect("the one named default").digest(), digest);
+    assert_eq!(Bundle::list(dir.path()).expect("lists").len(), 3);
+    assert_eq!(PolicyConfig::default().open().expect("embedded").digest(), digest);
+    assert!(open(&dir.path().join("nowhere")).expect_err("not there").message.contains("cannot be read"));
 }
 
 #[test]
@@ -229,6 +231,24 @@ fn bad_settings_are_told_with_their_place() {
 }
 
 #[test]
+fn a_rule_nested_without_end_is_a_fault_and_no_crash() {
+    let rule =
+        |body: &str| format!("@id(\"a\")\npermit (principal, action == Action::\"send\", resource) when {{ {body} }};");
+    let brackets = |depth: usize| rule(&format!("{}context.streamed{}", "(".repeat(depth), ")".repeat(depth)));
+    let chain = |length: usize| rule(&vec!["context.streamed"; length].join(" && "));
+    let ifs = |depth: usize| rule(&format!("{}true", "if context.streamed then true else ".repeat(depth)));
+    let quoted = format!("// {0}\n{1}", "(".repeat(40), rule(&format!("context.model == \"{}\\\"\"", "(".repeat(40))));
+    for good in [brackets(30), chain(85), ifs(120), quoted] {
+        let loaded = PolicySet::load(&ruled(&good)).unwrap_or_else(|faults| panic!("{good}\n{}", PolicyFaults(faults)));
+        loaded.request(&loaded.request_facts(&CaseFacts::default()));
+    }
+    for (bad, word) in [(brackets(20_000), "brackets"), (chain(20_000), "operators"), (ifs(20_000), "operators")] {
+        let found = faults(&ruled(&bad));
+        assert!(found[0].message.contains(word) && found[0].line == 2, "{}", found[0]);
+    }
+}
+
+#[test]
 fn all_faults_are_told_at_once() {
     let found = faults(&bundle_with(&[("labels.toml", "x"), ("bundle.toml", "x"), ("answers.cedar", "x")]));
     let files: Vec<&str> = found.iter().map(|fault| fault.file.as_str()).collect();
@@ -238,7 +258,13 @@ fn all_faults_are_told_at_once() {
     let mut lacking = Bundle::embedded().files().clone();
     lacking.remove("detectors.toml");
     assert!(faults(&Bundle::of(lacking))[0].message.contains("lacks"));
-    assert!(faults(&bundle_with(&[("more/rules.cedar", PERMIT)]))[0].message.contains("move this file up"));
+    let table =
+        [("more/rules.cedar", "move this file up"), ("case/more.toml", "`cases/`"), ("vendor.toml", "vendors.toml")];
+    for (path, word) in table {
+        assert!(faults(&bundle_with(&[(path, PERMIT)]))[0].message.contains(word), "{path}");
+    }
+    PolicySet::load(&bundle_with(&[("README.md", "ours"), ("dictionaries/names.txt", "a\nb\n")]))
+        .expect("other files may be there");
 }
 
 /// A forbid that cannot be evaluated: an integer overflow at run time, which validation cannot see.
@@ -480,6 +506,35 @@ fn what_the_rules_see_fits_the_schema() {
 }
 
 #[test]
+fn the_actions_are_the_schemas() {
+    let (schema, _) = Schema::from_cedarschema_str(SCHEMA).expect("a schema");
+    let groups: BTreeSet<String> = schema.action_groups().map(ToString::to_string).collect();
+    let asked: BTreeSet<String> =
+        schema.actions().map(ToString::to_string).filter(|name| !groups.contains(name)).collect();
+    assert_eq!(asked, Action::ALL.iter().map(|action| format!("Action::\"{action}\"")).collect());
+    assert_eq!(groups.len(), 3);
+}
+
+#[test]
+fn the_facts_of_a_usual_request_stay_small() {
+    let set = default_set();
+    let facts = set.request(&set.request_facts(&CaseFacts::default())).facts;
+    let bytes = serde_json::to_string(&facts).expect("writes").len();
+    assert!(bytes < 1024, "{bytes} bytes in every record");
+}
+
+#[test]
+fn the_vendors_of_the_embedded_configuration_are_registered() {
+    let usual = "openai anthropic azure gemini vertex bedrock mistral cohere groq openrouter deepseek ollama vllm llamacpp together xai demo";
+    for id in usual.split(' ') {
+        let vendor = default_set().vendor(id).unwrap_or_else(|| panic!("{id}"));
+        assert!(vendor.approved && vendor.ceiling == Label::Internal && vendor.models == ["*"], "{id}");
+        assert!(id == "demo" || vendor.missing().len() == 4, "{id}: nobody here can know these");
+    }
+    assert!(!default_set().permits_observe());
+}
+
+#[test]
 fn every_variable_of_the_rules_is_a_fact() {
     let set = default_set();
     let request = set.request(&set.request_facts(&CaseFacts::default()));
@@ -531,7 +586,7 @@ const MANY: &str = r#"
 @id("f1") @reason("authz.role") forbid (principal, action, resource == Route::"a") unless { principal in Role::"user" };
 @id("f2") @reason("dlp.pan") forbid (principal, action == Action::"send", resource == Route::"b") when { context.classes.contains("pci") };
 @id("f3") @reason("dlp.other") forbid (principal, action in Action::"request", resource in Vendor::"openai") when { context.labelRank > 1 };
-@id("f4") @reason("tool.not_allowed") forbid (principal is Service, action in [Action::"sendRedacted", Action::"answer"], resource is Route) when { context.streamed };
+@id("f4") @reason("tool.not_allowed") forbid (principal is Service, action in [Action::"sendRedacted", Action::"answer"], resource is Route) when { context.onBehalfOf };
 @id("f5") @reason("dlp.secret") forbid (principal, action == Action::"sendRedacted", resource == Route::"a") when { context.attachmentCount + 9223372036854775805 > 9223372036854775806 };
 "#;
 
@@ -555,6 +610,7 @@ fn some_facts() -> impl Strategy<Value = CaseFacts> {
             coverage,
             floor,
             redactable: flags.0,
+            on_behalf_of: flags.1,
             streamed: flags.1,
             tokenizable: flags.2,
             suspended: flags.3 && flags.2,

@@ -58,7 +58,6 @@ vars! {
         risk: Arc<str>,
         roles: Vec<Arc<str>>,
         route: Arc<str>,
-        streamed: bool,
         tenant: Arc<str>,
         tools: Vec<Arc<str>>,
         vendor: Arc<str>,
@@ -77,6 +76,7 @@ vars! {
     RequestVars {
         attachment_count: u64,
         attachments: Vec<Arc<str>>,
+        streamed: bool,
         suspended: bool,
         tokenizable: bool,
         too_many_tools: bool,

@@ -140,6 +140,16 @@ impl Head {
             head.decision = index;
         }
     }
+
+    /// Writes into an event how many checkpoint lines this generation has before it (the ledger does, with the
+    /// index), so that a checkpoint line cannot be taken out between two groups; nothing for other kinds.
+    pub fn set_groups(&mut self, groups: u64) {
+        if let Head::Event(head) = self
+            && head.kind != Kind::KeyCertified
+        {
+            head.fields.insert("groups".to_owned(), Fact::from(groups));
+        }
+    }
 }
 
 fn parse<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, HeadError> {

@@ -21,6 +21,7 @@ pub mod note;
 mod pseudonym;
 pub mod section;
 pub mod tree;
+pub mod verify;
 
 pub use canonical::{CanonicalError, check_canonical};
 pub use codec::{Head, HeadError};

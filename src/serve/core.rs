@@ -10,7 +10,7 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 use super::connection::{self, Context};
@@ -51,15 +51,27 @@ where
         tokio::spawn(tls.watch());
     }
     let mut connections = JoinSet::new();
+    let mut ended_early = 0usize;
     loop {
         let accepted = tokio::select! {
             biased;
             () = stopped(&mut shutdown) => break,
-            Some(_) = connections.join_next(), if !connections.is_empty() => continue,
-            accepted = accept(&listener, &settings.permits) => accepted,
+            Some(_) = connections.join_next(), if !connections.is_empty() => {
+                // The news of a shutdown can reach a connection a moment before it reaches this loop.
+                ended_early = ended_early.saturating_add(usize::from(*shutdown.borrow()));
+                continue;
+            }
+            accepted = accept(&listener) => accepted,
         };
         match accepted {
-            Ok((stream, address, permit)) => {
+            Ok((stream, address)) => {
+                // Over the limit this one waits unread, the rest in the kernel's queue. (A core that took a permit
+                // before it accepts would keep it from the others while nobody comes.)
+                let permit = tokio::select! {
+                    biased;
+                    () = stopped(&mut shutdown) => break,
+                    permit = Arc::clone(&settings.permits).acquire_owned() => permit,
+                };
                 let (context, handler, shutdown) = (Arc::clone(&context), handler.clone(), shutdown.clone());
                 connections.spawn(async move {
                     connection::serve(stream, address, &context, handler, shutdown).await;
@@ -73,7 +85,9 @@ where
         }
     }
     drop(listener);
-    drain(connections, &counts, &settings).await
+    let mut report = drain(connections, &counts, &settings).await;
+    report.connections_drained = report.connections_drained.saturating_add(wide(ended_early));
+    report
 }
 
 /// Returns when a shutdown was asked for, or nobody is left to ask for one.
@@ -82,19 +96,14 @@ pub(super) async fn stopped(shutdown: &mut watch::Receiver<bool>) {
     let _ = shutdown.wait_for(|stop| *stop).await;
 }
 
-/// Over the limit, connections stay in the kernel's queue. Safe to cancel at each point.
-async fn accept(
-    listener: &TcpListener,
-    permits: &Arc<Semaphore>,
-) -> io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
-    let permit = Arc::clone(permits).acquire_owned().await.map_err(io::Error::other)?;
+async fn accept(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
     let (stream, address) = listener.accept().await?;
     stream.set_nodelay(true)?;
     let socket = SockRef::from(&stream);
     socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE))?;
     // A client that reads nothing more, or vanished: its answer is not kept waiting for ever.
     socket.set_tcp_user_timeout(Some(UNREAD_MAX))?;
-    Ok((stream, address, permit))
+    Ok((stream, address))
 }
 
 async fn drain(mut connections: JoinSet<()>, counts: &Counts, settings: &Settings) -> DrainReport {

@@ -3,7 +3,8 @@
 //! What callers may rely on:
 //! - **A port is ours alone** (`bind`): a second process on the same address is an error, never a silent share.
 //! - **Every parsed head reaches the handler**, upgrades and unknown methods included; every head that cannot be
-//!   parsed reaches [`Hooks::on_bad_head`]. hyper answers those itself (400, 431).
+//!   parsed reaches [`Hooks::on_bad_head`]; hyper answers those itself (400, 431). Not seen there: an HTTP/2 stream
+//!   refused by the protocol layer on a connection that goes on (431 for too many header bytes, RST_STREAM).
 //! - **A client that goes away is noticed at once**: the handler's future, or the body it returned, is dropped. A
 //!   client that closes only its sending side counts as gone.
 //! - **Nothing is added** to an answer but the framing of its body (RFC 9112 section 6) and `connection` while
@@ -164,6 +165,11 @@ impl Running {
     /// The address, port resolved.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Whether every core still has its thread: for `/readyz`.
+    pub fn is_serving(&self) -> bool {
+        self.threads.iter().all(|thread| !thread.is_finished())
     }
 
     /// Blocks until every core has drained, which begins when `shutdown` turns true.

@@ -15,7 +15,7 @@ pub enum StoreError {
         pid: String,
     },
     /// The operating system refused.
-    #[error("cannot {doing} `{path}`: {source}")]
+    #[error("cannot {doing} `{path}`: {source}: {}", advice(source))]
     Io {
         /// What was tried.
         doing: &'static str,
@@ -63,6 +63,17 @@ impl StoreError {
     /// Whether the disk is full.
     pub fn is_full(&self) -> bool {
         matches!(self, StoreError::Io { source, .. } if is_full(source))
+    }
+}
+
+/// What to do about an I/O error.
+fn advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        _ if is_full(error) => "free space on this disk",
+        io::ErrorKind::PermissionDenied => "check its owner and mode",
+        io::ErrorKind::ReadOnlyFilesystem => "mount it writable",
+        io::ErrorKind::NotFound => "check that it is there",
+        _ => "check the disk and the system's log",
     }
 }
 

@@ -32,6 +32,13 @@ pub struct SetAside {
     pub digest: Digest,
 }
 
+impl SetAside {
+    fn of(path: PathBuf, bytes: &[u8]) -> SetAside {
+        let lines = bytes.split_inclusive(|b| *b == b'\n').count() as u64;
+        SetAside { path, bytes: bytes.len() as u64, lines, digest: Digest::of(bytes) }
+    }
+}
+
 /// The segments of one generation, for the one writer.
 #[derive(Clone, Debug)]
 pub struct Segments {
@@ -129,8 +136,30 @@ impl Segments {
         let short: String = digest.to_string().chars().take(16).collect();
         let path = folder.join(format!("{}-{:012}-{keep}-{short}", self.generation, segment.first));
         files::replace(self.disk.as_ref(), &path, &bytes)?;
-        let lines = bytes.split_inclusive(|b| *b == b'\n').count() as u64;
-        Ok(SetAside { path, bytes: bytes.len() as u64, lines, digest })
+        Ok(SetAside::of(path, &bytes))
+    }
+
+    /// What [`Segments::set_aside`] ever took from this place, by name.
+    ///
+    /// # Errors
+    /// When the folder cannot be listed or the file not read.
+    pub fn asides_at(&self, first: u64, keep: u64) -> Result<Vec<SetAside>, StoreError> {
+        let folder = self.paths.quarantine();
+        if !folder.exists() {
+            return Ok(Vec::new());
+        }
+        let prefix = format!("{}-{first:012}-{keep}-", self.generation);
+        let mut found = Vec::new();
+        for entry in fs::read_dir(&folder).map_err(StoreError::io("list", &folder))? {
+            let path = entry.map_err(StoreError::io("list", &folder))?.path();
+            let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
+            if name.starts_with(&prefix) && !name.ends_with(".tmp") {
+                let bytes = fs::read(&path).map_err(StoreError::io("read", &path))?;
+                found.push(SetAside::of(path, &bytes));
+            }
+        }
+        found.sort_by(|one, other| one.path.cmp(&other.path));
+        Ok(found)
     }
 
     /// Replaces a segment by its own first `keep` bytes (none: removes it), durably, whatever was or was not on disk.

@@ -116,7 +116,7 @@ fn a_replaced_file_is_old_or_new_after_every_fault_and_power_cut() {
             let error = std::io::ErrorKind::Other;
             disk.arm(crate::env::Fault { at: before + at, error, stored_permille });
             let result = files::replace(&disk, &path, b"newer");
-            disk.power_cut().expect("cuts");
+            disk.power_cut(crate::env::Loss::All).expect("cuts");
             let now = std::fs::read(&path).expect("one of the two");
             if result.is_ok() {
                 assert_eq!(now, b"newer", "step {at}");

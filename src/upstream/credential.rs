@@ -95,6 +95,18 @@ pub enum Credential {
     Missing,
 }
 
+impl Credential {
+    /// Whether callers send their own: Sealgate's credential then travels in `sealgate-authorization`.
+    pub const fn is_caller(&self) -> bool {
+        matches!(self, Credential::Caller)
+    }
+
+    /// Whether requests have to be refused for want of it (403 `vendor.no_credential`).
+    pub const fn is_missing(&self) -> bool {
+        matches!(self, Credential::Missing)
+    }
+}
+
 /// Why a credential setting cannot be used. Never shows the credential (a key pasted into the setting included).
 #[derive(Debug, Error)]
 pub enum CredentialError {

@@ -30,7 +30,7 @@ pub use credential::{Credential, CredentialError, CredentialSource, HeaderShape}
 pub use error::SendError;
 pub use target::{TargetError, VendorTarget};
 
-/// Time limits of one exchange with a vendor, in seconds.
+/// Time limits of one exchange with a vendor, in seconds; 0 counts as 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct UpstreamLimits {
@@ -54,16 +54,20 @@ impl Default for UpstreamLimits {
 
 impl UpstreamLimits {
     const fn first_byte(&self) -> Duration {
-        Duration::from_secs(self.first_byte_seconds)
+        seconds(self.first_byte_seconds)
     }
 
     const fn idle(&self) -> Duration {
-        Duration::from_secs(self.idle_seconds)
+        seconds(self.idle_seconds)
     }
 
     const fn total(&self) -> Duration {
-        Duration::from_secs(self.total_seconds)
+        seconds(self.total_seconds)
     }
+}
+
+const fn seconds(count: u64) -> Duration {
+    Duration::from_secs(if count == 0 { 1 } else { count })
 }
 
 /// All vendors, checked. Shared by every runtime; each makes a [`Pool`] of its own.
@@ -92,6 +96,11 @@ impl Upstreams {
     /// The connections of the runtime this is called on.
     pub fn for_this_runtime(&self) -> Pool {
         Pool { targets: Arc::clone(&self.targets), client: self.client.fresh_pool() }
+    }
+
+    /// Whether requests to this vendor can carry the credential it wants.
+    pub fn has_credential(&self, id: &str) -> bool {
+        self.target(id).is_some_and(|target| *target.credential() != Credential::Missing)
     }
 
     /// The vendor of this id.

@@ -1,6 +1,6 @@
 //! Numbers the channels of a stream: one for each text that deltas build up, keyed by choice or block and field.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Channels open at once, at most: 128 choices of 8 fields.
 const OPEN_MAX: usize = 1024;
@@ -10,38 +10,47 @@ const TOTAL_MAX: u32 = 16_384;
 /// The open channels of one stream.
 #[derive(Debug, Default)]
 pub(super) struct Channels {
-    /// By group (choice or content block) and field path.
-    open: BTreeMap<(u64, String), u32>,
+    /// By group (choice or content block), then by field path.
+    open: BTreeMap<u64, BTreeMap<String, u32>>,
+    /// How many are open.
+    count: usize,
+    /// Groups that ended; not more than the channels ever opened.
+    closed: BTreeSet<u64>,
     /// The next number to give.
     next: u32,
+    /// Whether some text could not be joined to what came before it.
+    unjoined: bool,
 }
 
 impl Channels {
     /// The channel of that group and path, opened where it is new; `None` when there are too many.
     pub(super) fn at(&mut self, group: u64, path: &str) -> Option<u32> {
-        let key = (group, path.to_owned());
-        if let Some(&known) = self.open.get(&key) {
+        if let Some(&known) = self.open.get(&group).and_then(|paths| paths.get(path)) {
             return Some(known);
         }
-        if self.open.len() >= OPEN_MAX || self.next >= TOTAL_MAX {
+        if self.count >= OPEN_MAX || self.next >= TOTAL_MAX {
+            self.unjoined = true;
             return None;
         }
+        // A text that goes on after its end was scanned to that end already.
+        self.unjoined |= self.closed.contains(&group);
         let channel = self.next;
         self.next += 1;
-        self.open.insert(key, channel);
+        self.count += 1;
+        self.open.entry(group).or_default().insert(path.to_owned(), channel);
         Some(channel)
     }
 
     /// Ends all channels of a group and gives their numbers; a later delta of it opens new ones.
     pub(super) fn end(&mut self, group: u64) -> Vec<u32> {
-        let mut ended = Vec::new();
-        self.open.retain(|(of, _), channel| {
-            let stays = *of != group;
-            if !stays {
-                ended.push(*channel);
-            }
-            stays
-        });
-        ended
+        let Some(paths) = self.open.remove(&group) else { return Vec::new() };
+        self.closed.insert(group);
+        self.count = self.count.saturating_sub(paths.len());
+        paths.into_values().collect()
+    }
+
+    /// Whether some text was not joined since the last call.
+    pub(super) fn take_unjoined(&mut self) -> bool {
+        std::mem::take(&mut self.unjoined)
     }
 }

@@ -7,7 +7,7 @@ use crate::json::{Document, Kind, Value};
 
 use super::StreamReader;
 use super::channels::Channels;
-use super::text::{self, name};
+use super::text::{self, is_done, name};
 use super::view::{AnswerView, Delta, DeltaForm, EventView};
 
 /// Members that number their object among its siblings.
@@ -50,7 +50,7 @@ pub(super) struct Generic {
 
 impl StreamReader for Generic {
     fn event(&mut self, event: Option<&str>, document: Option<&Document<'_>>, data: &str) -> EventView {
-        let mut seen = EventView { terminal: data.trim() == "[DONE]", ..EventView::default() };
+        let mut seen = EventView { terminal: is_done(data), ..EventView::default() };
         let Some(root) = document.map(|document| document.root()) else { return seen };
         seen.error =
             event == Some("error") || text::is_present(root.get("error")) || text::is(root.get("type"), "error");
@@ -60,6 +60,7 @@ impl StreamReader for Generic {
         }
         let mut path = text::text(root, "type").unwrap_or_default();
         self.walk(root, &mut path, &mut seen);
+        seen.overflow = self.channels.take_unjoined();
         seen
     }
 
@@ -86,12 +87,11 @@ impl Generic {
                 }
             }
             Kind::Array => value.items().for_each(|item| self.walk(item, path, seen)),
-            Kind::String if !value.raw().is_empty() => match self.channels.at(0, path) {
-                Some(channel) => {
-                    seen.deltas.push(Delta { channel, node: value.id(), form: DeltaForm::Text });
-                }
-                None => seen.overflow = true,
-            },
+            Kind::String if !value.raw().is_empty() => {
+                let channel = self.channels.at(0, path);
+                let delta = |channel| Delta { channel, node: value.id(), form: DeltaForm::Text };
+                seen.deltas.extend(channel.map(delta));
+            }
             _ => {}
         }
         path.truncate(len);

@@ -2,7 +2,7 @@
 //!
 //! Sources: RFC 9110 sections 7.6.1 (Connection), 12.5.3 (Accept-Encoding), RFC 6839 (`+json`).
 
-use http::header::{ACCEPT_ENCODING, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use http::header::{ACCEPT_ENCODING, CONNECTION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue};
 
 /// Headers that concern one connection only.
 const HOP_BY_HOP: &[&str] = &[
@@ -96,6 +96,21 @@ pub fn narrow_accept_encoding(headers: &mut HeaderMap, stream: bool) {
     if let Ok(value) = HeaderValue::from_str(&narrowed) {
         headers.insert(ACCEPT_ENCODING, value);
     }
+}
+
+/// Makes a caller's headers fit to go to the vendor: `Host`, what ends at this hop and the gateway's own headers go,
+/// `Accept-Encoding` is narrowed. Credentials and `Content-Length` are the pipeline's to set.
+pub fn to_vendor(headers: &mut HeaderMap, stream: bool) {
+    strip_hop_by_hop(headers);
+    strip_gateway(headers);
+    headers.remove(HOST);
+    narrow_accept_encoding(headers, stream);
+}
+
+/// Makes a vendor's headers fit to go to the caller: what ends at this hop goes, and what would pass for ours.
+pub fn to_caller(headers: &mut HeaderMap) {
+    strip_hop_by_hop(headers);
+    strip_gateway(headers);
 }
 
 /// What a body with these headers is.

@@ -59,7 +59,7 @@ impl Refusal {
     pub(super) fn openai(&self) -> Value {
         let kind = match self.kind() {
             "request_too_large" => "invalid_request_error",
-            "overloaded_error" | "api_error" => "server_error",
+            "overloaded_error" | "api_error" | "timeout_error" => "server_error",
             other => other,
         };
         json!({"error": {"message": self.line(), "type": kind, "param": null, "code": self.reason.as_str()}})

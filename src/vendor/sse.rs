@@ -7,6 +7,8 @@
 //!
 //! Not here: reconnection (`id`, `retry` are passed on, and shown in `side`).
 
+use std::ops::Range;
+
 use bytes::{Bytes, BytesMut};
 
 use crate::json::OffsetMap;
@@ -157,6 +159,31 @@ fn parse(raw: Bytes, start: usize) -> Frame {
 }
 
 impl Frame {
+    /// The raw bytes with ranges of `data` replaced; everything around them stays as it was. Edits are ascending and
+    /// do not overlap, begin and end on character borders inside one line of data, and their texts hold no line end.
+    pub fn splice(&self, edits: &[(Range<usize>, String)]) -> Vec<u8> {
+        let mut out = Vec::with_capacity(self.raw.len());
+        let mut kept = 0;
+        for (range, text) in edits {
+            let (start, end) = (self.map.source(range.start), self.source_end(range));
+            out.extend_from_slice(self.raw.get(kept..start).unwrap_or_default());
+            out.extend_from_slice(text.as_bytes());
+            kept = end.max(kept);
+        }
+        out.extend_from_slice(self.raw.get(kept..).unwrap_or_default());
+        out
+    }
+
+    /// Where a range of `data` ends in `raw`: counted from its last character, so that the end of a line of data is
+    /// not taken for the start of the next.
+    fn source_end(&self, range: &Range<usize>) -> usize {
+        let text = self.data.get(range.clone()).unwrap_or_default();
+        match text.chars().next_back() {
+            Some(char::REPLACEMENT_CHARACTER) | None => self.map.source(range.end),
+            Some(last) => self.map.source(range.end - last.len_utf8()) + last.len_utf8(),
+        }
+    }
+
     fn line(&mut self, line: &[u8], at: usize, has_data: &mut bool) {
         let colon = memchr::memchr(b':', line);
         let (name, value) = match colon {

@@ -73,3 +73,8 @@ pub(super) fn name<'a>(key: Value<'_, 'a>) -> Cow<'a, str> {
 pub(super) fn is(value: Option<Value<'_, '_>>, word: &str) -> bool {
     value.is_some_and(|value| value.kind() == Kind::String && value.as_str().as_deref() == Some(word))
 }
+
+/// Whether an event's data ends an OpenAI stream: SDKs stop at anything that begins so.
+pub(super) fn is_done(data: &str) -> bool {
+    data.trim_start().starts_with("[DONE]")
+}

@@ -73,7 +73,8 @@ pub struct EventView {
     pub terminal: bool,
     /// Whether the vendor reports an error.
     pub error: bool,
-    /// Whether a delta was not followed because the stream has too many channels: coverage is then partial.
+    /// Whether a delta could not be joined to the text before it (too many channels, or a choice or block goes on
+    /// after its end): a value cut there can be missed, so coverage is partial.
     pub overflow: bool,
 }
 

@@ -4,7 +4,8 @@
 //! tenants come from the configuration, models and classes from the bundle, people as pseudonyms (`subject`) or as
 //! the `by` of [`By`]; a token is named by its id. Absent values are left out, never null.
 //!
-//! Every head also has `id, kind, sections, time, v`. Readers accept further fields in these kinds, so that a later
+//! Every head also has `id, kind, sections, time, v`, and, but for `key.certified`, `groups`: how many checkpoint
+//! lines its generation has before it (written by the ledger). `truncated` appears where something was cut. Readers accept further fields in these kinds, so that a later
 //! release may add some; what the verifier evaluates (`key.certified`, the predicates, `boot.previous`) is strict.
 
 mod change;

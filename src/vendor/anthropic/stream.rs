@@ -22,15 +22,16 @@ pub(super) struct Messages {
 
 impl StreamReader for Messages {
     fn event(&mut self, event: Option<&str>, document: Option<&Document<'_>>, _: &str) -> EventView {
+        // SDKs go by the `event` field or by `type`: either counts.
         let mut seen = EventView { error: event == Some("error"), ..EventView::default() };
+        seen.terminal = event == Some("message_stop");
         if let Some(root) = document.map(|document| document.root()) {
             let kind = text(root, "type").or_else(|| event.map(str::to_owned)).unwrap_or_default();
             seen.error |= answer::is_error(root);
-            seen.terminal = kind == "message_stop";
+            seen.terminal |= kind == "message_stop";
             self.read(&kind, root, &mut seen);
-        } else {
-            seen.terminal = event == Some("message_stop");
         }
+        seen.overflow = self.channels.take_unjoined();
         self.view.is_error |= seen.error;
         seen
     }
@@ -97,9 +98,7 @@ impl Messages {
             return;
         }
         let form = if path.ends_with("/partial_json") { DeltaForm::Json } else { DeltaForm::Text };
-        match self.channels.at(block, path) {
-            Some(channel) => seen.deltas.push(Delta { channel, node: value.id(), form }),
-            None => seen.overflow = true,
-        }
+        let channel = self.channels.at(block, path);
+        seen.deltas.extend(channel.map(|channel| Delta { channel, node: value.id(), form }));
     }
 }

@@ -9,7 +9,7 @@ use crate::json::{Document, Kind, Value};
 use super::super::StreamReader;
 use super::super::channels::Channels;
 use super::super::generic::is_label;
-use super::super::text::{is_present, name, text};
+use super::super::text::{is_done, name, text};
 use super::super::view::{AnswerView, Delta, DeltaForm, EventView};
 use super::answer;
 
@@ -24,7 +24,7 @@ pub(super) struct Chat {
 
 impl StreamReader for Chat {
     fn event(&mut self, event: Option<&str>, document: Option<&Document<'_>>, data: &str) -> EventView {
-        let mut seen = EventView { terminal: data.trim() == "[DONE]", ..EventView::default() };
+        let mut seen = EventView { terminal: is_done(data), ..EventView::default() };
         seen.error = event == Some("error");
         if let Some(root) = document.map(|document| document.root()) {
             seen.error |= answer::is_error(root);
@@ -35,6 +35,7 @@ impl StreamReader for Chat {
                 self.choice(index, choice, &mut seen);
             }
         }
+        seen.overflow = self.channels.take_unjoined();
         self.view.is_error |= seen.error;
         seen
     }
@@ -55,7 +56,8 @@ impl Chat {
                 path.clear();
             }
         }
-        if is_present(choice.get("finish_reason")) {
+        // Some servers put an empty string into every chunk.
+        if text(choice, "finish_reason").is_some() {
             seen.ended.extend(self.channels.end(index));
             self.last_call.remove(&index);
         }
@@ -102,9 +104,7 @@ impl Chat {
 
     fn delta(&mut self, index: u64, value: Value<'_, '_>, path: &str, seen: &mut EventView) {
         let form = if path.ends_with("/arguments") { DeltaForm::Json } else { DeltaForm::Text };
-        match self.channels.at(index, path) {
-            Some(channel) => seen.deltas.push(Delta { channel, node: value.id(), form }),
-            None => seen.overflow = true,
-        }
+        let channel = self.channels.at(index, path);
+        seen.deltas.extend(channel.map(|channel| Delta { channel, node: value.id(), form }));
     }
 }

@@ -1,0 +1,76 @@
+//! `records tail`: the newest requests, oldest first; with `--follow` each further one when it completes.
+//!
+//! Following looks at the log four times a second. An open request comes when its completion is committed, so
+//! each line is final; `records list --status open` shows what is still open.
+
+use std::thread;
+use std::time::Duration;
+
+use crate::index::{Page, Row, View};
+
+use super::super::table::Table;
+use super::access::record_query;
+use super::args::{Format, TailArgs};
+use super::format::{COLUMNS, Request, print, say_as_of};
+use super::list::read_all;
+use super::{Console, DataPaths, EXIT_NO, EXIT_OK, Failure, open_view};
+
+/// Prints the newest requests, and goes on if asked to.
+pub(super) fn tail(args: &TailArgs, paths: &DataPaths, console: &mut Console<'_>) -> Result<u8, Failure> {
+    let mut view = open_view(paths, console)?;
+    let query = args.filter.query(paths, &view)?;
+    let mut rows = view.list(&query, Page { limit: args.limit, oldest_first: false })?;
+    rows.reverse();
+    let asked = (args.filter.names(), &*args.filter.text());
+    record_query(paths, "tail", asked, (rows.len(), view.as_of().size), console);
+    let (requests, faults) = read_all(&view, &rows, console);
+    let open_end = args.follow && args.format == Format::Json;
+    print(&requests, if open_end { Format::Jsonl } else { args.format }, view.as_of(), console)?;
+    if !args.follow {
+        say_as_of(view.as_of(), args.format, "", console)?;
+        return Ok(if faults == 0 { EXIT_OK } else { EXIT_NO });
+    }
+    console.out.flush()?;
+    loop {
+        thread::sleep(POLL);
+        let completed = view.advance()?;
+        let rows = matching(&view, &query, completed)?;
+        let (requests, _) = read_all(&view, &rows, console);
+        more(&requests, args.format, console)?;
+    }
+}
+
+/// Those of `rows` that the query matches.
+pub(super) fn matching(view: &View, query: &crate::index::Query, rows: Vec<Row>) -> Result<Vec<Row>, Failure> {
+    if query.fields.is_empty() && query.from.is_none() && query.to.is_none() {
+        return Ok(rows);
+    }
+    let mut kept = Vec::new();
+    for row in rows {
+        if view.matches(query, &row)? {
+            kept.push(row);
+        }
+    }
+    Ok(kept)
+}
+
+/// Further requests, without a heading.
+fn more(requests: &[Request], format: Format, console: &mut Console<'_>) -> Result<(), Failure> {
+    for request in requests {
+        let text = match format {
+            Format::Table => {
+                let mut table = Table::new(COLUMNS);
+                table.row(request.cells());
+                table.render(console.width).lines().skip(1).map(|line| format!("{line}\n")).collect()
+            }
+            Format::Csv => request.csv_line(),
+            Format::Json | Format::Jsonl => format!("{}\n", request.json()),
+        };
+        console.out.write_all(text.as_bytes())?;
+    }
+    console.out.flush()?;
+    Ok(())
+}
+
+/// Between two looks at the log.
+const POLL: Duration = Duration::from_millis(250);

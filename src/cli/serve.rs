@@ -1,0 +1,20 @@
+//! `sealgate serve`.
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt;
+
+use crate::app;
+use crate::config::Config;
+
+use super::{Failure, announce};
+
+pub(super) fn run(config: &Config) -> Result<u8, Failure> {
+    let filter = EnvFilter::try_from_env("SEALGATE_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let _ = fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+    let drained = app::serve(config, |started| print!("{}", announce::started(config, started)))?;
+    println!("{}", announce::drained(&drained));
+    match &drained.fault {
+        None => Ok(0),
+        Some(fault) => Err(Failure::new(super::IO, format!("the log was not closed in order: {fault}"))),
+    }
+}

@@ -1,0 +1,239 @@
+//! Answers read whole: everything that is not an event stream.
+
+use std::borrow::Cow;
+
+use bytes::{Bytes, BytesMut};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderName};
+use http::{HeaderMap, Response, StatusCode};
+
+use crate::env::Stopwatch;
+use crate::json::Document;
+use crate::record::commitments::{Body, Commitments};
+use crate::record::section::BodyCommitment;
+use crate::scan::{self, Finding, Scan};
+use crate::types::{AnswerOutcome, AnswerVerdict, Coverage, Direction, Reason, Status};
+use crate::upstream::Answer;
+use crate::vendor::{AnswerView, Refusal, headers};
+
+use super::answer::{self, Reply};
+use super::classify::classes;
+use super::codec;
+use super::forward::Exchange;
+use super::inspect::{AnswerRuling, Ending, Inspected, Looked, Tail, ask, failed, vendor_request};
+use super::sections::{self, AnswerParts, FindingNote};
+use super::stream::unsized_body;
+
+/// An answer body and what was seen in it.
+struct Seen {
+    plain: Bytes,
+    scan: Scan,
+    view: AnswerView,
+}
+
+/// Reads, scans and rules on a whole answer; its response waits for the completion.
+pub(super) async fn inspect(mut exchange: Exchange, mut answer: Answer, mut reply: Reply) -> Inspected {
+    let watch = Stopwatch::start();
+    let limit = exchange.case.gate.parts.limits.answer_bytes_max;
+    let collected = tokio::select! {
+        collected = collect(&mut answer, limit) => collected,
+        () = reply.closed() => {
+            let ending = Ending::without_answer(Status::ClientAborted, 0, Reason::ClientAborted);
+            return Inspected { exchange, ending, tail: Tail::Nobody };
+        }
+    };
+    exchange.case.micros.upstream += watch.micros();
+    match collected {
+        Ok(body) => ruled(exchange, &answer.headers, answer.status, body, reply),
+        Err(reason) => failed(exchange, reply, reason),
+    }
+}
+
+async fn collect(answer: &mut Answer, limit: usize) -> Result<Bytes, Reason> {
+    let mut all = BytesMut::new();
+    while let Some(piece) = answer.body.next().await {
+        all.extend_from_slice(&piece.map_err(|error| error.reason())?);
+        if all.len() > limit {
+            return Err(Reason::AnswerTooLarge);
+        }
+    }
+    Ok(all.freeze())
+}
+
+fn ruled(mut exchange: Exchange, headers: &HeaderMap, status: StatusCode, body: Bytes, reply: Reply) -> Inspected {
+    let watch = Stopwatch::start();
+    let seen = look(&exchange, headers, &body);
+    let found = classes(seen.scan.findings.iter());
+    let redactable = redactable(&exchange, &seen.scan.findings);
+    let looked = Looked::new(&exchange, &seen.view, found, seen.scan.coverage, redactable);
+    exchange.case.micros.scan += watch.micros();
+    let watch = Stopwatch::start();
+    let ruling = ask(&exchange, &looked, false, false);
+    exchange.case.micros.decide += watch.micros();
+
+    let (outcome, delivered) = carry_out(&exchange, &ruling, &seen, &body);
+    let erred = status.as_u16() >= 400;
+    let mut ending = Ending::without_answer(
+        if erred { Status::UpstreamError } else { Status::Completed },
+        status.as_u16(),
+        ruling.reason,
+    );
+    ending.ruled(&ruling);
+    if erred && ending.reason == Reason::Ok {
+        ending.reason = Reason::UpstreamError;
+    }
+    ending.outcome = outcome;
+    ending.label = looked.label;
+    ending.classes = looked.classes;
+    ending.coverage = looked.coverage;
+    ending.findings = notes(&exchange, &seen.scan.findings, outcome);
+    ending.answered_bytes = body.len() as u64;
+    ending.vendor_request = vendor_request(headers);
+    let response = match delivered {
+        Ok(delivered) => {
+            ending.delivered_bytes = delivered.len() as u64;
+            ending.parts = parts(
+                &exchange,
+                headers,
+                &body,
+                &seen.plain,
+                (outcome == AnswerOutcome::Redacted).then_some(&delivered),
+            );
+            response(headers, status, delivered, outcome == AnswerOutcome::Redacted)
+        }
+        Err(refusal) => {
+            ending.status = Status::CutByPolicy;
+            ending.http_status = refusal.status;
+            ending.parts = parts(&exchange, headers, &body, &seen.plain, None);
+            answer::refused(&exchange.case, &refusal, exchange.ruling.outcome, Some(&exchange.decision))
+        }
+    };
+    ending.view = seen.view;
+    Inspected { exchange, ending, tail: Tail::Whole(reply, Box::new(response)) }
+}
+
+/// Decodes and scans. What cannot be decoded, or is no text, counts as not scanned.
+fn look(exchange: &Exchange, headers: &HeaderMap, body: &Bytes) -> Seen {
+    let case = &exchange.case;
+    let scanner = &case.pinned.scanner;
+    let unscanned = || Seen {
+        plain: body.clone(),
+        scan: Scan { findings: Vec::new(), coverage: Coverage::None, bytes: 0 },
+        view: AnswerView::default(),
+    };
+    let limit = case.gate.parts.limits.answer_bytes_max;
+    let plain = match codec::codings(headers) {
+        Ok(codings) if codings.is_empty() || body.is_empty() => body.clone(),
+        Ok(codings) => match codec::decode(&codings, body, limit) {
+            Ok(plain) => plain.into(),
+            Err(_) => return unscanned(),
+        },
+        Err(_) => return unscanned(),
+    };
+    if plain.is_empty() {
+        return Seen { plain, scan: scanner.text(""), view: AnswerView::default() };
+    }
+    let (scan, view) = match (Document::parse(&plain), std::str::from_utf8(&plain)) {
+        (Ok(document), _) => (scanner.document(&document), case.dialect.answer(&case.operation, &document)),
+        (Err(_), Ok(text)) => (scanner.text(text), AnswerView::default()),
+        (Err(_), Err(_)) => return unscanned(),
+    };
+    Seen { plain, scan, view }
+}
+
+/// Whether everything policy would have replaced in an answer can be replaced.
+pub(super) fn redactable(exchange: &Exchange, findings: &[Finding]) -> bool {
+    let vendor = exchange.case.vendor_name();
+    let above = |finding: &&Finding| exchange.case.pinned.policy.redacts(&finding.class, &vendor);
+    findings.iter().filter(above).all(Finding::is_redactable)
+}
+
+fn carry_out(
+    exchange: &Exchange,
+    ruling: &AnswerRuling,
+    seen: &Seen,
+    body: &Bytes,
+) -> (AnswerOutcome, Result<Bytes, Refusal>) {
+    match ruling.act {
+        AnswerVerdict::Release => (AnswerOutcome::Released, Ok(body.clone())),
+        AnswerVerdict::ReleaseRedacted => {
+            let vendor = exchange.case.vendor_name();
+            let policy = &exchange.case.pinned.policy;
+            let chosen: Vec<&Finding> =
+                seen.scan.findings.iter().filter(|finding| policy.redacts(&finding.class, &vendor)).collect();
+            (AnswerOutcome::Redacted, Ok(scan::redact(&seen.plain, &chosen).into()))
+        }
+        AnswerVerdict::Withhold | AnswerVerdict::None => {
+            let rules = ruling.rules.join(", ");
+            let message = format!("the vendor's answer was withheld by policy (rules: {rules})");
+            (AnswerOutcome::Withheld, Err(exchange.case.refusal_of(ruling.reason, message)))
+        }
+    }
+}
+
+fn notes(exchange: &Exchange, findings: &[Finding], outcome: AnswerOutcome) -> Vec<FindingNote> {
+    let vendor = exchange.case.vendor_name();
+    let action = |finding: &Finding| match outcome {
+        AnswerOutcome::Withheld => "withheld",
+        AnswerOutcome::Redacted if exchange.case.pinned.policy.redacts(&finding.class, &vendor) => "redacted",
+        _ => "none",
+    };
+    findings.iter().map(|finding| FindingNote::of(finding, action(finding))).collect()
+}
+
+fn parts(
+    exchange: &Exchange,
+    headers: &HeaderMap,
+    answered: &Bytes,
+    plain: &Bytes,
+    redacted: Option<&Bytes>,
+) -> AnswerParts {
+    let mut commitments = Commitments::new();
+    let (first, count) = committed(exchange, &commitments, answered, plain);
+    let section = match redacted {
+        Some(delivered) => {
+            commitments.set(Body::Answered, first);
+            let (second, _) = committed(exchange, &commitments, delivered, delivered);
+            commitments.set(Body::Delivered, second);
+            commitments.finish()
+        }
+        None => {
+            commitments.set(Body::Delivered, first);
+            commitments.finish()
+        }
+    };
+    let media = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    AnswerParts { section: Some(section), count, media, stream: false }
+}
+
+fn committed(exchange: &Exchange, commitments: &Commitments, body: &Bytes, plain: &Bytes) -> (BodyCommitment, u64) {
+    let case = &exchange.case;
+    let document = Document::parse(plain).ok();
+    let found: Vec<(String, Cow<'_, str>)> = document.as_ref().map_or_else(Vec::new, |document| {
+        let values = case.dialect.text_parts(&case.operation, Direction::Answer, document).into_iter();
+        values.filter_map(|value| Some((value.pointer(), value.as_str()?))).collect()
+    });
+    let count = found.len() as u64;
+    (sections::commit(commitments, body, found.into_iter()), count)
+}
+
+/// The vendor's response with its body as it was, or with the redacted one.
+fn response(vendor: &HeaderMap, status: StatusCode, body: Bytes, changed: bool) -> Response<answer::ResponseBody> {
+    let mut headers = vendor.clone();
+    headers::strip_hop_by_hop(&mut headers);
+    let stated = headers.contains_key(CONTENT_LENGTH);
+    if changed {
+        for name in [CONTENT_LENGTH, CONTENT_ENCODING, ETAG].into_iter().chain(digests()) {
+            headers.remove(name);
+        }
+    }
+    let body = if stated || body.is_empty() { answer::full(body) } else { unsized_body(body) };
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    response
+}
+
+/// Headers that vouch for the bytes of a body that was changed.
+fn digests() -> impl Iterator<Item = HeaderName> {
+    ["content-md5", "digest", "content-digest", "repr-digest"].into_iter().map(HeaderName::from_static)
+}

@@ -1,0 +1,182 @@
+//! What a candidate must pass after its shape matched: borders, validator, entropy, context words.
+//!
+//! A check sees at most [`super::engine::LEFT_BYTES`] bytes to the left and a few to the right; when those few are
+//! not there yet it says [`Verdict::Undecided`], so that a stream waits instead of guessing.
+
+use super::pack::Border;
+use super::validate::Validator;
+
+/// Folded bytes before a finding in which context words count.
+pub(super) const CONTEXT_BYTES: usize = 64;
+
+/// A candidate inside its folded text.
+#[derive(Clone, Copy)]
+pub(super) struct Span<'a> {
+    pub(super) norm: &'a [u8],
+    pub(super) start: usize,
+    pub(super) end: usize,
+    /// Nothing comes after `norm`.
+    pub(super) is_final: bool,
+}
+
+/// What became of a candidate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    No,
+    Undecided,
+    Yes { likelihood: u8, validated: bool },
+}
+
+/// The checks of one detector.
+#[derive(Debug)]
+pub(super) struct Checks {
+    pub(super) left: Border,
+    pub(super) right: Border,
+    pub(super) validator: Option<Validator>,
+    pub(super) entropy_min: f32,
+    pub(super) likelihood: u8,
+    pub(super) with_context: u8,
+    /// Lower case.
+    pub(super) context: Vec<String>,
+    pub(super) threshold: u8,
+}
+
+impl<'a> Span<'a> {
+    /// The matched bytes.
+    pub(super) fn bytes(&self) -> &'a [u8] {
+        self.norm.get(self.start..self.end).unwrap_or_default()
+    }
+
+    /// The byte `n` places before the match (1 is the nearest).
+    pub(super) fn before(&self, n: usize) -> Option<u8> {
+        self.start.checked_sub(n).and_then(|i| self.norm.get(i)).copied()
+    }
+
+    /// The byte `n` places after the match (0 is the nearest); the outer `None` means not known yet.
+    pub(super) fn after(&self, n: usize) -> Option<Option<u8>> {
+        match self.norm.get(self.end + n) {
+            Some(&byte) => Some(Some(byte)),
+            None if self.is_final => Some(None),
+            None => None,
+        }
+    }
+}
+
+pub(super) const fn is_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_'
+}
+
+const fn is_joint(byte: u8) -> bool {
+    matches!(byte, b'.' | b':' | b'/' | b'-' | b'+')
+}
+
+/// Bytes looked at to tell a part of a longer identifier (`a716-4466…`) from a word with a dash (`card-4111…`).
+const JOINED_BYTES_MAX: usize = 12;
+
+/// Whether a joint before the span ties it to a number or to a word that holds a digit.
+fn is_joined_left(span: &Span<'_>) -> bool {
+    span.before(1).is_some_and(is_joint)
+        && (2..2 + JOINED_BYTES_MAX)
+            .map_while(|n| span.before(n).filter(|&b| is_word(b)))
+            .take(if span.before(1) == Some(b'-') { JOINED_BYTES_MAX } else { 1 })
+            .any(|b| b.is_ascii_digit())
+}
+
+const fn is_token(byte: u8) -> bool {
+    is_word(byte) || matches!(byte, b'-' | b'+' | b'/' | b'=')
+}
+
+impl Border {
+    /// Whether the left side is free.
+    pub(super) fn is_free_left(self, span: &Span<'_>) -> bool {
+        let near = span.before(1);
+        match self {
+            Border::None => true,
+            Border::Word => !near.is_some_and(is_word),
+            Border::Token => !near.is_some_and(|b| is_word(b) || b == b'-'),
+            Border::Number => !near.is_some_and(is_word) && !is_joined_left(span),
+        }
+    }
+
+    /// Whether the right side is free; `None` when that is not known yet.
+    fn is_free_right(self, span: &Span<'_>) -> Option<bool> {
+        if self == Border::None {
+            return Some(true);
+        }
+        let Some(near) = span.after(0)? else { return Some(true) };
+        match self {
+            Border::None => Some(true),
+            Border::Word => Some(!is_word(near)),
+            Border::Token => Some(!is_token(near)),
+            Border::Number if is_word(near) => Some(false),
+            Border::Number if is_joint(near) => Some(!span.after(1)?.is_some_and(|b| b.is_ascii_digit())),
+            Border::Number => Some(true),
+        }
+    }
+}
+
+impl Checks {
+    /// Checks a candidate; `left` is the border to hold on its left.
+    pub(super) fn check(&self, span: &Span<'_>, left: Border) -> Verdict {
+        if !left.is_free_left(span) {
+            return Verdict::No;
+        }
+        match self.right.is_free_right(span) {
+            None => return Verdict::Undecided,
+            Some(false) => return Verdict::No,
+            Some(true) => {}
+        }
+        let mut validated = false;
+        if let Some(validator) = &self.validator {
+            match validator.check(span) {
+                None => return Verdict::Undecided,
+                Some(false) => return Verdict::No,
+                Some(true) => validated = validator.is_checksum(),
+            }
+        }
+        if self.entropy_min > 0.0 && entropy(span.bytes()) < self.entropy_min {
+            return Verdict::No;
+        }
+        let likelihood = if self.has_context(span) { self.with_context } else { self.likelihood };
+        if likelihood < self.threshold { Verdict::No } else { Verdict::Yes { likelihood, validated } }
+    }
+
+    /// Whether a context word stands before the finding, as a word of its own.
+    fn has_context(&self, span: &Span<'_>) -> bool {
+        if self.context.is_empty() || self.with_context == self.likelihood {
+            return false;
+        }
+        let from = span.start.saturating_sub(CONTEXT_BYTES);
+        let mut window = [0u8; CONTEXT_BYTES];
+        let before = span.norm.get(from..span.start).unwrap_or_default();
+        let window = window.get_mut(..before.len()).unwrap_or_default();
+        window.copy_from_slice(before);
+        window.make_ascii_lowercase();
+        self.context.iter().any(|word| contains_word(window, word.as_bytes()))
+    }
+}
+
+/// Whether `word` stands in `text` with no letter or digit on either side.
+fn contains_word(text: &[u8], word: &[u8]) -> bool {
+    memchr::memmem::find_iter(text, word).any(|at| {
+        let before = at.checked_sub(1).and_then(|i| text.get(i));
+        let after = text.get(at + word.len());
+        !before.is_some_and(u8::is_ascii_alphanumeric) && !after.is_some_and(u8::is_ascii_alphanumeric)
+    })
+}
+
+/// Shannon entropy in bits per byte.
+pub(super) fn entropy(bytes: &[u8]) -> f32 {
+    let mut counts = [0u32; 256];
+    for &byte in bytes {
+        if let Some(count) = counts.get_mut(usize::from(byte)) {
+            *count += 1;
+        }
+    }
+    let total = bytes.len() as f32;
+    let share = |&count: &u32| -> f32 {
+        let p = count as f32 / total;
+        if count == 0 { 0.0 } else { -p * p.log2() }
+    };
+    counts.iter().map(share).sum()
+}
