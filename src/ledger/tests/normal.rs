@@ -264,3 +264,27 @@ fn the_checkpoint_is_published_within_a_second_of_a_commit() {
     assert!(published.contains("\n4\n"), "{published}");
     opened.threads.shutdown().expect("ends");
 }
+
+#[test]
+fn heartbeats_name_the_lowest_open_decision_and_a_stepped_clock_is_recorded() {
+    let mut bench = Bench::new();
+    bench.config.heartbeat_seconds = 1;
+    let opened = bench.open();
+    let (_receipt, open) = bench.runtime.block_on(opened.ledger.decide(decision(request()))).expect("durable");
+    bench.clock.set("2026-11-22T14:00:00Z".parse().expect("time"));
+    std::thread::sleep(std::time::Duration::from_millis(1500));
+    let completion = completion(open.request());
+    bench.runtime.block_on(opened.ledger.complete(open, completion)).expect("durable");
+    opened.threads.shutdown().expect("ends");
+    bench.verify();
+    let heads = bench.heads();
+    let field = |kind, name: &str| {
+        heads.iter().find_map(|head| match head {
+            Head::Event(event) if event.kind == kind => event.fields.get(name).cloned(),
+            _ => None,
+        })
+    };
+    assert_eq!(field(Kind::Heartbeat, "open_lowest"), Some(2u64.into()));
+    assert_eq!(field(Kind::Heartbeat, "open"), Some(1u64.into()));
+    assert!(field(Kind::ClockStepped, "step_micros").is_some());
+}
