@@ -19,7 +19,7 @@ use crate::record::{Draft, Head};
 use crate::serve::{self, Certificates, Hooks, Listeners, ServeLimits, TlsFiles};
 use crate::store::Paths;
 use crate::telemetry::Metrics;
-use crate::types::Reason;
+use crate::types::{Digest, Reason};
 use crate::upstream::Upstreams;
 
 use super::drain::{self, Drained};
@@ -68,7 +68,7 @@ pub fn serve(config: &Config, announce: impl FnOnce(&Started)) -> Result<Drained
         false => None,
     };
     let upstreams = fleet::upstreams(config, demo.as_ref().map(|(address, _)| *address))?;
-    runtime.block_on(first_records(&opened, &tokens, &paths, &clock, &snapshot))?;
+    runtime.block_on(first_records(&config.digest, &opened, &tokens, &paths, &clock, &snapshot))?;
     let gate = gate(config, &opened, &upstreams, &metrics, &clock, &tokens, snapshot);
     show_policy(&metrics, &gate);
 
@@ -190,6 +190,7 @@ fn certificates(tls: &Tls) -> Result<Option<Certificates>, AppError> {
 
 /// Records of a start beside the ledger's own: the policy in effect, a changed configuration, the dev token.
 async fn first_records(
+    config: &Digest,
     opened: &Opened,
     tokens: &TokenStore,
     paths: &Paths,
@@ -200,6 +201,9 @@ async fn first_records(
     let policy = snapshot.policy.reference();
     let detectors = snapshot.scanner.digest();
     let mut events = vec![event::policy_activated(stamp(), policy, &detectors, None, By::System)];
+    let before = opened.previous_config.as_ref().and_then(|digest| digest.parse::<Digest>().ok());
+    events
+        .extend(before.filter(|before| before != config).map(|before| event::config_changed(stamp(), config, &before)));
     if let Some(info) = offline::dev_token(tokens, paths)? {
         events.push(admin::created(&opened.keys, stamp(), &info, By::System));
     }
