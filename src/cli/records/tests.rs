@@ -319,9 +319,23 @@ fn every_changed_byte_is_invalid_and_named() {
     assert_eq!(verdict(&log, &[]).0, 1, "cut at the end");
     std::fs::write(&path, &whole).expect("written");
     assert_eq!(verdict(&log, &[]).0, 0);
+    let vkey = crate::record::vkey("sealgate-test/1", log.log_key.public());
+    let published = std::fs::read(path.with_file_name("checkpoint")).expect("checkpoint");
+    for at in (0..published.len()).step_by(5) {
+        let mut changed = published.clone();
+        changed[at] ^= if at % 2 == 0 { 0x01 } else { 0x80 };
+        std::fs::write(path.with_file_name("checkpoint"), &changed).expect("written");
+        let (code, lines) = verdict(&log, &["--vkey", &vkey]);
+        assert_eq!((code, lines[0].starts_with("INVALID")), (1, true), "checkpoint byte {at}: {lines:#?}");
+    }
     std::fs::remove_file(path.with_file_name("checkpoint")).expect("removed");
     let (code, lines) = verdict(&log, &[]);
     assert_eq!((code, lines[0].starts_with("INCOMPLETE")), (1, true), "{lines:#?}");
+    let folder = log.data().join("log");
+    std::fs::rename(folder.join("1"), folder.join("2")).expect("renamed");
+    let (code, lines) = verdict(&log, &[]);
+    assert_eq!((code, lines[0].starts_with("INVALID")), (1, true), "{lines:#?}");
+    assert!(lines.iter().any(|line| line.contains("generation 1 is missing")), "{lines:#?}");
 }
 
 /// The real ledger: written, indexed, read and verified while it runs, and after.
