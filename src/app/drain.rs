@@ -11,7 +11,7 @@ use crate::pipeline::Gate;
 use crate::record::event::{self, Stamp};
 use crate::record::{Draft, Head};
 use crate::serve::DrainReport;
-use crate::types::Reason;
+use crate::types::{Reason, Timestamp};
 
 use super::reload::Reloader;
 
@@ -40,7 +40,7 @@ impl Drained {
 }
 
 /// Waits for SIGINT or SIGTERM; SIGHUP loads the policy anew; counts are recorded every [`FLUSH_EVERY`].
-pub(super) async fn wait(gate: &Gate, ledger: &Ledger, clock: &Clock, reload: &Arc<Reloader>) {
+pub(super) async fn wait(gate: &Gate, ledger: &Ledger, clock: &Clock, reload: &Arc<Reloader>, since: &mut Timestamp) {
     let listen = |kind| signal(kind).ok();
     let mut interrupt = listen(SignalKind::interrupt());
     let mut terminate = listen(SignalKind::terminate());
@@ -50,7 +50,7 @@ pub(super) async fn wait(gate: &Gate, ledger: &Ledger, clock: &Clock, reload: &A
             () = next(&mut interrupt) => return,
             () = next(&mut terminate) => return,
             () = next(&mut hangup) => reload_off_thread(reload),
-            () = tokio::time::sleep(FLUSH_EVERY) => flush(gate, ledger, clock).await,
+            () = tokio::time::sleep(FLUSH_EVERY) => flush(gate, ledger, clock, since).await,
         }
     }
 }
@@ -73,18 +73,23 @@ fn reload_off_thread(reload: &Arc<Reloader>) {
     });
 }
 
-/// Writes the counts of refusals that got no record of their own.
-pub(super) async fn flush(gate: &Gate, ledger: &Ledger, clock: &Clock) {
-    let mut counts = gate.flood().take();
+/// Writes the counts of refusals that got no record of their own; they are kept where that fails.
+pub(super) async fn flush(gate: &Gate, ledger: &Ledger, clock: &Clock, since: &mut Timestamp) {
+    let counts = gate.flood().take();
+    let (from, now) = (*since, clock.now());
     if counts.is_empty() {
+        *since = now;
         return;
     }
-    let heads = counts.remove(&Reason::RequestMalformed).unwrap_or(0);
-    let now = clock.now();
-    let from = crate::types::Timestamp::from_micros(now.micros() - FLUSH_EVERY.as_micros() as i64);
-    let head = event::refusals(Stamp::new(now), from, now, &counts, heads);
-    if let Err(error) = ledger.append(Draft::bare(Head::Event(head))).await {
-        tracing::error!(%error, "counts of refusals could not be recorded");
+    let mut told = counts.clone();
+    let heads = told.remove(&Reason::RequestMalformed).unwrap_or(0);
+    let head = event::refusals(Stamp::new(now), from, now, &told, heads);
+    match ledger.append(Draft::bare(Head::Event(head))).await {
+        Ok(_) => *since = now,
+        Err(error) => {
+            tracing::error!(%error, "counts of refusals could not be recorded yet");
+            gate.flood().put_back(counts);
+        }
     }
 }
 
