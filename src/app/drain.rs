@@ -39,17 +39,33 @@ impl Drained {
     }
 }
 
+/// The signals a gateway answers. Listening begins before anything is served: one that comes while the gateway is
+/// still starting waits, and then ends it in order.
+pub(super) struct Signals {
+    interrupt: Option<Signal>,
+    terminate: Option<Signal>,
+    hangup: Option<Signal>,
+}
+
+impl Signals {
+    /// Listens from now on; called on the runtime that will wait.
+    pub(super) fn listen() -> Self {
+        let listen = |kind| signal(kind).ok();
+        Signals {
+            interrupt: listen(SignalKind::interrupt()),
+            terminate: listen(SignalKind::terminate()),
+            hangup: listen(SignalKind::hangup()),
+        }
+    }
+}
+
 /// Waits for SIGINT or SIGTERM; SIGHUP loads the policy anew; counts are recorded every [`FLUSH_EVERY`].
-pub(super) async fn wait(gate: &Gate, ledger: &Ledger, clock: &Clock, reload: &Arc<Reloader>) {
-    let listen = |kind| signal(kind).ok();
-    let mut interrupt = listen(SignalKind::interrupt());
-    let mut terminate = listen(SignalKind::terminate());
-    let mut hangup = listen(SignalKind::hangup());
+pub(super) async fn wait(mut signals: Signals, gate: &Gate, ledger: &Ledger, clock: &Clock, reload: &Arc<Reloader>) {
     loop {
         tokio::select! {
-            () = next(&mut interrupt) => return,
-            () = next(&mut terminate) => return,
-            () = next(&mut hangup) => reload_off_thread(reload),
+            () = next(&mut signals.interrupt) => return,
+            () = next(&mut signals.terminate) => return,
+            () = next(&mut signals.hangup) => reload_off_thread(reload),
             () = tokio::time::sleep(FLUSH_EVERY) => flush(gate, ledger, clock).await,
         }
     }

@@ -19,7 +19,7 @@ use crate::record::{Draft, Head};
 use crate::serve::{self, Certificates, Hooks, Listeners, ServeLimits, TlsFiles};
 use crate::store::Paths;
 use crate::telemetry::Metrics;
-use crate::types::Reason;
+use crate::types::{Digest, Reason};
 use crate::upstream::Upstreams;
 
 use super::drain::{self, Drained};
@@ -63,12 +63,13 @@ pub fn serve(config: &Config, announce: impl FnOnce(&Started)) -> Result<Drained
     let Base { metrics, clock, listeners, tls, opened, paths, tokens, snapshot } = Base::open(config)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(AppError::io("cannot start a runtime"))?;
+    let signals = runtime.block_on(async { drain::Signals::listen() });
     let demo = match fleet::wants_demo(config) {
         true => Some(runtime.block_on(demo::start()).map_err(AppError::io("cannot start the built-in vendor"))?),
         false => None,
     };
     let upstreams = fleet::upstreams(config, demo.as_ref().map(|(address, _)| *address))?;
-    runtime.block_on(first_records(&opened, &tokens, &paths, &clock, &snapshot))?;
+    runtime.block_on(first_records(&config.digest, &opened, &tokens, &paths, &clock, &snapshot))?;
     let gate = gate(config, &opened, &upstreams, &metrics, &clock, &tokens, snapshot);
     show_policy(&metrics, &gate);
 
@@ -94,7 +95,7 @@ pub fn serve(config: &Config, announce: impl FnOnce(&Started)) -> Result<Drained
     let data_plane = data_plane(config, &gate, upstreams, listeners, tls, stopped)?;
     announce(&Started::of(config, &opened, data_plane.address(), admin.address()));
 
-    runtime.block_on(drain::wait(&gate, &opened.ledger, &clock, &reload));
+    runtime.block_on(drain::wait(signals, &gate, &opened.ledger, &clock, &reload));
     gate.drain();
     let _ = stop.send(true);
     let report = data_plane.join().map_err(|error| AppError::Io(error.to_string()))?;
@@ -190,6 +191,7 @@ fn certificates(tls: &Tls) -> Result<Option<Certificates>, AppError> {
 
 /// Records of a start beside the ledger's own: the policy in effect, a changed configuration, the dev token.
 async fn first_records(
+    config: &Digest,
     opened: &Opened,
     tokens: &TokenStore,
     paths: &Paths,
@@ -200,6 +202,9 @@ async fn first_records(
     let policy = snapshot.policy.reference();
     let detectors = snapshot.scanner.digest();
     let mut events = vec![event::policy_activated(stamp(), policy, &detectors, None, By::System)];
+    let before = opened.previous_config.as_ref().and_then(|digest| digest.parse::<Digest>().ok());
+    events
+        .extend(before.filter(|before| before != config).map(|before| event::config_changed(stamp(), config, &before)));
     if let Some(info) = offline::dev_token(tokens, paths)? {
         events.push(admin::created(&opened.keys, stamp(), &info, By::System));
     }

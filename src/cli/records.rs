@@ -45,6 +45,7 @@ pub fn run(args: &RecordsArgs, paths: &DataPaths) -> anyhow::Result<u8> {
         err: &mut stderr.lock(),
         width: super::table::terminal_width(),
         interactive,
+        use_index: true,
     };
     run_on(args, paths, &mut console)
 }
@@ -59,6 +60,8 @@ pub(crate) struct Console<'a> {
     pub(crate) width: usize,
     /// Whether a person watches standard error.
     pub(crate) interactive: bool,
+    /// Whether the index may be asked; no longer once it proved damaged.
+    pub(crate) use_index: bool,
 }
 
 impl Console<'_> {
@@ -76,6 +79,8 @@ pub(crate) enum Failure {
     Usage(String),
     /// Files cannot be read: 74.
     Io(String),
+    /// The index turned out to be damaged: the log alone must answer.
+    Index(String),
     /// The output is closed; a pipe's reader went away: 0.
     Closed,
     /// The output cannot be written.
@@ -84,7 +89,10 @@ pub(crate) enum Failure {
 
 impl From<ViewError> for Failure {
     fn from(error: ViewError) -> Self {
-        Failure::Io(error.to_string())
+        match error {
+            ViewError::Log(error) => Failure::Io(error.to_string()),
+            ViewError::Sql(error) => Failure::Index(error.to_string()),
+        }
     }
 }
 
@@ -108,7 +116,14 @@ impl From<io::Error> for Failure {
 
 /// [`run`] on any console.
 pub(crate) fn run_on(args: &RecordsArgs, paths: &DataPaths, console: &mut Console<'_>) -> anyhow::Result<u8> {
-    let result = dispatch(args, paths, console).and_then(|code| Ok(console.out.flush().map(|()| code)?));
+    let mut result = dispatch(args, paths, console);
+    if let (Err(Failure::Index(why)), true) = (&result, console.use_index) {
+        let why = format!("note: the index is damaged ({why}): the whole log is read");
+        console.say(&why);
+        console.use_index = false;
+        result = dispatch(args, paths, console);
+    }
+    let result = result.and_then(|code| Ok(console.out.flush().map(|()| code)?));
     match result {
         Ok(code) => Ok(code),
         Err(Failure::Closed) => Ok(EXIT_OK),
@@ -116,7 +131,7 @@ pub(crate) fn run_on(args: &RecordsArgs, paths: &DataPaths, console: &mut Consol
             console.say(&format!("error: {message}"));
             Ok(EXIT_USAGE)
         }
-        Err(Failure::Io(message)) => {
+        Err(Failure::Io(message) | Failure::Index(message)) => {
             console.say(&format!("error: {message}"));
             Ok(EXIT_IO)
         }
@@ -142,9 +157,13 @@ fn dispatch(args: &RecordsArgs, paths: &DataPaths, console: &mut Console<'_>) ->
 /// Opens the view, and says when the index is of no help.
 fn open_view(paths: &DataPaths, console: &mut Console<'_>) -> Result<View, Failure> {
     let names = identity::names(paths).ok();
-    let view = View::open(paths.data(), names)?;
+    let view = match console.use_index {
+        true => View::open(paths.data(), names)?,
+        false => View::without_index(paths.data(), names)?,
+    };
     if let (_, Some(why)) = view.index_state()
         && console.interactive
+        && console.use_index
     {
         console.say(&format!("note: {why}: the whole log is read"));
     }

@@ -25,12 +25,21 @@ pub struct Column {
 pub struct Table {
     columns: Vec<Column>,
     rows: Vec<Vec<String>>,
+    /// A row that is never printed and gives each column at least its width.
+    typical: Vec<String>,
 }
 
 impl Table {
     /// A table with no rows yet.
     pub fn new(columns: &[Column]) -> Self {
-        Table { columns: columns.to_vec(), rows: Vec::new() }
+        Table { columns: columns.to_vec(), rows: Vec::new(), typical: Vec::new() }
+    }
+
+    /// Columns at least as wide as these cells, so that tables printed one after another line up.
+    #[must_use]
+    pub fn at_least(mut self, cells: &[&str]) -> Self {
+        self.typical = cells.iter().map(|cell| (*cell).to_owned()).collect();
+        self
     }
 
     /// Adds a row: one cell a column; missing cells are empty.
@@ -77,7 +86,8 @@ impl Table {
 
     fn natural(&self, at: usize) -> usize {
         let heading = self.columns.get(at).map_or(0, |column| column.name.chars().count());
-        let cells = self.rows.iter().filter_map(|row| row.get(at)).map(|cell| cell.chars().count());
+        let rows = self.rows.iter().chain([&self.typical]);
+        let cells = rows.filter_map(|row| row.get(at)).map(|cell| cell.chars().count());
         cells.max().unwrap_or(0).max(heading)
     }
 

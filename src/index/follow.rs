@@ -11,6 +11,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 use std::{fs, io};
 
+use rusqlite::ErrorCode;
 use tokio::sync::watch;
 
 use super::FILE_NAME;
@@ -81,9 +82,13 @@ impl Work {
                     tracing::error!(%error, "the index cannot follow the log");
                     self.pause(RETRY);
                 }
-                Err(ViewError::Sql(error)) => {
-                    tracing::warn!(%error, "the index is rebuilt");
+                Err(ViewError::Sql(error)) if is_damage(&error) => {
+                    tracing::warn!(%error, "the index is damaged: it is rebuilt");
                     remove(&self.path);
+                }
+                Err(ViewError::Sql(error)) => {
+                    // A full disk, say: what is there stays, and is gone on with when there is room.
+                    tracing::warn!(%error, "the index cannot be written now");
                     self.pause(RETRY);
                 }
             }
@@ -105,7 +110,8 @@ impl Work {
                     tracing::warn!("the index is of another log, or ahead of this one: it is rebuilt");
                 }
                 Ok(None) => tracing::warn!("the index is damaged or of another version: it is rebuilt"),
-                Err(error) => tracing::warn!(%error, "the index cannot be opened: it is rebuilt"),
+                Err(error) if is_damage(&error) => tracing::warn!(%error, "the index is damaged: it is rebuilt"),
+                Err(error) => return Err(error.into()),
             }
             remove(&self.path);
         }
@@ -163,6 +169,17 @@ impl Work {
         if !self.stop.load(Ordering::SeqCst) {
             thread::park_timeout(time);
         }
+    }
+}
+
+/// Whether the file's content is wrong, rather than the moment.
+fn is_damage(error: &rusqlite::Error) -> bool {
+    match error {
+        rusqlite::Error::SqliteFailure(failure, _) => matches!(
+            failure.code,
+            ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase | ErrorCode::TypeMismatch | ErrorCode::Unknown
+        ),
+        _ => true,
     }
 }
 

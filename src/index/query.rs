@@ -63,8 +63,10 @@ pub const OPEN: &str = "open";
 
 /// A query in one database's numbers.
 struct Plan {
-    /// Terms whose lists are walked; none = walk all requests.
+    /// Terms whose lists are walked; none = walk all requests, or all open ones.
     driver: Vec<i64>,
+    /// Only open requests are asked for: there are few, and they have an index of their own.
+    open_only: bool,
     conditions: String,
     low: i64,
     high: i64,
@@ -148,7 +150,7 @@ pub(super) fn around(conn: &Connection, from: Timestamp, to: Timestamp) -> rusql
 }
 
 fn plan(conn: &Connection, query: &Query) -> rusqlite::Result<Option<Plan>> {
-    let mut plan = Plan { driver: Vec::new(), conditions: String::new(), low: 0, high: i64::MAX };
+    let mut plan = Plan { driver: Vec::new(), open_only: false, conditions: String::new(), low: 0, high: i64::MAX };
     if query.from.is_some() || query.to.is_some() {
         let from = query.from.unwrap_or(Timestamp::from_micros(i64::MIN));
         let to = query.to.unwrap_or(Timestamp::from_micros(i64::MAX));
@@ -165,6 +167,7 @@ fn plan(conn: &Connection, query: &Query) -> rusqlite::Result<Option<Plan>> {
             return Ok(None);
         }
         let ids: Vec<i64> = terms.iter().map(|(id, _, _)| *id).collect();
+        plan.open_only |= open && ids.is_empty();
         plan.conditions.push_str(&condition(*field, &ids, open));
         let rows: i64 = terms.iter().map(|(_, _, n)| n).sum();
         let listed = !open && terms.iter().all(|(_, value, _)| !field.is_common(value));
@@ -178,6 +181,9 @@ fn plan(conn: &Connection, query: &Query) -> rusqlite::Result<Option<Plan>> {
         if plan.driver.is_empty() {
             return Ok(None);
         }
+    }
+    if plan.open_only {
+        plan.driver.clear();
     }
     Ok(Some(plan))
 }
@@ -243,6 +249,7 @@ impl Plan {
     fn select(&self, what: &str, skip: &[i64]) -> String {
         let (low, high, at) = (self.low, self.high, self.position());
         let from = match self.driver.as_slice() {
+            [] if self.open_only => "requests r INDEXED BY requests_open WHERE r.status IS NULL".to_owned(),
             [] => "requests r WHERE 1".to_owned(),
             [term] => format!("marks m CROSS JOIN requests r ON r.pos = m.pos WHERE m.term = {term}"),
             terms => format!(

@@ -18,7 +18,7 @@ pub(crate) struct TestLog {
     pub(crate) log_key: std::sync::Arc<Signer>,
     pub(crate) epoch: std::sync::Arc<Signer>,
     tree: Frontier,
-    pending: Vec<u8>,
+    pub(crate) pending: Vec<u8>,
     serial: u64,
 }
 

@@ -79,7 +79,17 @@ impl View {
     /// Looks at the data directory `data` as it is now. `names` learns names in the part not indexed.
     pub fn open(data: &Path, names: Option<Names>) -> Result<View, ViewError> {
         let log = Log::new(data);
-        let (disk, unusable) = match usable(&log, &data.join(FILE_NAME)) {
+        let found = usable(&log, &data.join(FILE_NAME));
+        View::of(log, found, names)
+    }
+
+    /// As [`View::open`], from the log alone: for when the index file turned out to be damaged.
+    pub fn without_index(data: &Path, names: Option<Names>) -> Result<View, ViewError> {
+        View::of(Log::new(data), Err("the index is damaged".to_owned()), names)
+    }
+
+    fn of(log: Log, found: Result<(Connection, Progress), String>, names: Option<Names>) -> Result<View, ViewError> {
+        let (disk, unusable) = match found {
             Ok(found) => (Some(found), None),
             Err(why) => (None, Some(why)),
         };

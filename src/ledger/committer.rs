@@ -49,8 +49,8 @@ pub(super) struct Committer {
     pub(super) heartbeat: Duration,
     /// Wall and monotonic clock at the last look.
     pub(super) looked: (Timestamp, Stopwatch),
-    /// When `log.full` was last recorded.
-    pub(super) told_full: Option<Stopwatch>,
+    /// Since when the disk is full, and how many requests had been refused without a record by then.
+    pub(super) full_since: Option<(Timestamp, u64)>,
 }
 
 enum Step {
@@ -144,8 +144,7 @@ impl Committer {
         self.room = room;
         if self.shared.is_full() {
             if self.room >= self.sealer.room_wanted().saturating_add(LEAVE_FULL_BYTES) {
-                tracing::info!("the disk has room again; decisions are accepted");
-                self.shared.set_full(false);
+                self.leave_full();
             }
         } else if asked_for_room && !self.fits() {
             self.go_full();
@@ -155,16 +154,28 @@ impl Committer {
     /// Refuses decisions from here on; completions still have the room set aside for them.
     fn go_full(&mut self) {
         self.shared.set_full(true);
-        tracing::error!(free_bytes = self.room, "the disk of the log is full; requests are refused");
-        if self.told_full.is_none_or(|told| told.elapsed() > TELL_FULL_EVERY) {
-            self.told_full = Some(Stopwatch::start());
-            let now = stamp(&self.sealer.clock);
-            let free = u64::try_from(self.shared.metrics.store_free_bytes.get()).unwrap_or(0);
-            let refused = self.shared.metrics.unrecorded_refusals.get();
-            self.own(|sealer, group| {
-                sealer.event(group, event::log_full(now, free, refused, now.time));
-            });
-        }
+        tracing::error!("the disk of the log is full; requests are refused until there is room");
+        self.full_since = Some((self.sealer.clock.now(), self.shared.metrics.unrecorded_refusals.get()));
+        self.tell_full();
+    }
+
+    /// Accepts decisions again, and records how many were refused meanwhile.
+    fn leave_full(&mut self) {
+        tracing::info!("the disk has room again; decisions are accepted");
+        self.shared.set_full(false);
+        self.tell_full();
+        self.full_since = None;
+    }
+
+    /// `log.full`, once when it begins (nothing refused yet) and once when it ends.
+    fn tell_full(&mut self) {
+        let Some((since, before)) = self.full_since else { return };
+        let metrics = &self.shared.metrics;
+        let free = u64::try_from(metrics.store_free_bytes.get()).unwrap_or(0);
+        let refused = metrics.unrecorded_refusals.get().saturating_sub(before);
+        self.own(|sealer, group| {
+            sealer.event(group, event::log_full(stamp(&sealer.clock), free, refused, since));
+        });
     }
 
     /// The write thread has failed: whoever waits is told, and nothing is handed over any more.
@@ -321,6 +332,3 @@ impl Submission {
 
 /// A full ledger accepts decisions again when this much more than the least is free: it does not flap.
 const LEAVE_FULL_BYTES: u64 = 4 * ROOM_OWN_BYTES;
-
-/// Shortest time between two `log.full` records.
-const TELL_FULL_EVERY: Duration = Duration::from_secs(60);

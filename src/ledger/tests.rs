@@ -215,6 +215,23 @@ fn completion(request: RequestId) -> Draft {
     }))
 }
 
+/// A refused decision and its completion, the decision with a sealed section.
+fn sealed_refusal(opened: &Opened) -> (Draft, Draft) {
+    let request = request();
+    let name = crate::store::DataKeyName {
+        tenant: "default".into(),
+        retention: "default".into(),
+        section: "content".into(),
+        subject: "none".into(),
+        month: "2026-11".into(),
+    };
+    let key = opened.keys.data_key(&name).expect("a key");
+    let head = decision(request).head;
+    let plain = std::collections::BTreeMap::from([("salt", "00112233445566778899aabbccddeeff")]);
+    let sealed = crate::record::section::seal(&opened.origin, head.id(), "content", &plain, &key).expect("seals");
+    (Draft::new(head, [("content", sealed)]), completion(request))
+}
+
 fn some_event() -> Draft {
     Draft::bare(Head::Event(event::suspend_on(Stamp::new(time()), event::SuspendScope::All, event::By::Operator)))
 }

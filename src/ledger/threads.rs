@@ -81,7 +81,7 @@ impl Threads {
             group: None,
             in_flight: None,
             heartbeat: Duration::from_secs(config.heartbeat_seconds.max(1)),
-            told_full: None,
+            full_since: None,
         };
         let guard = PanicGuard(Arc::clone(&shared));
         let farewell = Arc::new(Mutex::new(Farewell { why: "command", drained: 0, cut: 0 }));

@@ -204,8 +204,9 @@ async fn finish(
 /// Pieces that may wait for a slow caller; a piece is what one read from the vendor released, 16 KiB as a rule.
 const DELIVERY_PIECES: usize = 16;
 
-/// How long the vendor may take to end its body after the dialect's terminal event.
-const AFTER_TERMINAL: Duration = Duration::from_millis(100);
+/// How long the vendor may take to end its body after the dialect's terminal event. Usually both come together; a
+/// caller should not wait for a vendor that keeps its connection open, and nothing after the terminal event is read.
+const AFTER_TERMINAL: Duration = Duration::from_millis(15);
 
 /// The vendor's own time limits (`upstream`) end a silent stream; this only has to be longer.
 const FOREVER: Duration = Duration::from_secs(86_400);

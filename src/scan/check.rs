@@ -141,6 +141,11 @@ impl Checks {
         if likelihood < self.threshold { Verdict::No } else { Verdict::Yes { likelihood, validated } }
     }
 
+    /// Whether a candidate that begins there can reach the threshold, whatever it is.
+    pub(super) fn can_count(&self, span: &Span<'_>) -> bool {
+        self.likelihood >= self.threshold || self.has_context(span)
+    }
+
     /// Whether a context word stands before the finding, as a word of its own.
     fn has_context(&self, span: &Span<'_>) -> bool {
         if self.context.is_empty() || self.with_context == self.likelihood {

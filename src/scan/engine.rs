@@ -208,8 +208,15 @@ impl Engine {
         });
         let mut decided = known;
         if known {
+            let mut hopeless: Option<u16> = None;
+            ends.sort_unstable();
             for &(detector, end) in &ends {
                 let Some(Compiled::Run(checks)) = self.compiled.get(usize::from(detector)) else { continue };
+                let start = Span { norm: view.norm, start: at, end: at, is_final: view.is_final };
+                if hopeless == Some(detector) || !checks.can_count(&start) {
+                    hopeless = Some(detector);
+                    continue;
+                }
                 let span = Span { norm: view.norm, start: at, end, is_final: view.is_final };
                 match checks.check(&span, checks.left) {
                     Verdict::No => {}

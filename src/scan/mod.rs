@@ -246,3 +246,6 @@ fn digest(source: &Source, in_use: &[String]) -> Digest {
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod shared_tests;

@@ -24,6 +24,7 @@ struct Shape {
     groups: [u8; DIGITS_MAX],
     group_count: usize,
     has_line_break: bool,
+    has_point: bool,
 }
 
 /// Whether the match is a card number; `None` while the text after it could still change that.
@@ -33,7 +34,8 @@ pub(super) fn check(span: &Span<'_>) -> Option<bool> {
     if is_uniform(digits) || !luhn(digits) || !is_issued(digits, shape.group_count > 1) {
         return Some(false);
     }
-    if is_joined_left(span) {
+    let is_decimal = shape.group_count == 2 && shape.has_point;
+    if is_decimal || is_joined_left(span) {
         return Some(false);
     }
     if is_joined_right(span)? {
@@ -53,6 +55,7 @@ fn shape(bytes: &[u8]) -> Option<Shape> {
         if !byte.is_ascii_digit() {
             in_group = false;
             shape.has_line_break |= byte == b'\n';
+            shape.has_point |= byte == b'.';
             continue;
         }
         *shape.digits.get_mut(shape.count)? = byte;

@@ -72,14 +72,14 @@ pub fn segments(paths: &Paths, generation: u32) -> Result<Vec<SegmentFile>, Stor
     segments::list(&paths.log(generation))
 }
 
-/// The published checkpoint of a generation, where there is one. Bytes that are no UTF-8 read as U+FFFD, which no
-/// checkpoint holds: damage is the verifier's to name, not a failed read.
+/// The published checkpoint of a generation, where there is one. Bytes that are not UTF-8 read as U+FFFD, which stands
+/// in no valid note: whoever parses it finds it damaged.
 ///
 /// # Errors
 /// When it is there and cannot be read.
 pub fn published(paths: &Paths, generation: u32) -> Result<Option<String>, StoreError> {
-    let bytes = super::files::read_if_there(&paths.checkpoint(generation))?;
-    Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+    let path = paths.checkpoint(generation);
+    Ok(super::files::read_if_there(&path)?.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
 }
 
 /// No line of a log is longer: sections lines are at most 64 KiB, a rest is left to tell "too long".

@@ -192,13 +192,18 @@ pub(super) fn print(
             writeln!(console.out, "{{\"as_of\":{as_of},\"requests\":[{}]}}", all.join(","))?;
         }
         Format::Csv => {
-            console.out.write_all(csv_line(CSV_COLUMNS).as_bytes())?;
+            console.out.write_all(csv_heading().as_bytes())?;
             for request in requests {
                 console.out.write_all(request.csv_line().as_bytes())?;
             }
         }
     }
     Ok(())
+}
+
+/// The names of the CSV columns.
+pub(super) fn csv_heading() -> String {
+    csv_line(CSV_COLUMNS)
 }
 
 /// What an answer covers, for JSON.
@@ -240,8 +245,30 @@ const fn column(name: &'static str, width_min: usize, rank: u8) -> Column {
     Column { name, width_min, rank, right: false }
 }
 
+/// A table whose columns do not depend on its rows: for lists that grow.
+pub(super) fn steady_table() -> Table {
+    Table::new(COLUMNS).at_least(&TYPICAL)
+}
+
+/// Widths of [`COLUMNS`] in a list that grows.
+const TYPICAL: [&str; 13] = [
+    "1234567",
+    "2026-11-22 08:00:00",
+    "1:01234567",
+    "anthropic",
+    "claude-sonnet-4-5",
+    "redacted",
+    "client_aborted",
+    "confidential",
+    "pii.email pci.pan",
+    "anthropic",
+    "default",
+    "default@1",
+    "chat",
+];
+
 /// Columns of lists; at 80 characters those up to RESULT are shown.
-pub(super) const COLUMNS: &[Column] = &[
+const COLUMNS: &[Column] = &[
     Column { name: "INDEX", width_min: 5, rank: 0, right: true },
     column("TIME (UTC)", 19, 1),
     column("IDENTITY", 10, 2),

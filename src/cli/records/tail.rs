@@ -8,10 +8,9 @@ use std::time::Duration;
 
 use crate::index::{Page, Row, View};
 
-use super::super::table::Table;
 use super::access::record_query;
 use super::args::{Format, TailArgs};
-use super::format::{COLUMNS, Request, print, say_as_of};
+use super::format::{Request, csv_heading, print, say_as_of, steady_table};
 use super::list::read_all;
 use super::{Console, DataPaths, EXIT_NO, EXIT_OK, Failure, open_view};
 
@@ -24,13 +23,14 @@ pub(super) fn tail(args: &TailArgs, paths: &DataPaths, console: &mut Console<'_>
     let asked = (args.filter.names(), &*args.filter.text());
     record_query(paths, "tail", asked, (rows.len(), view.as_of().size), console);
     let (requests, faults) = read_all(&view, &rows, console);
-    let open_end = args.follow && args.format == Format::Json;
-    print(&requests, if open_end { Format::Jsonl } else { args.format }, view.as_of(), console)?;
-    if !args.follow {
+    if args.follow {
+        heading(args.format, console)?;
+        more(&requests, args.format, console)?;
+    } else {
+        print(&requests, args.format, view.as_of(), console)?;
         say_as_of(view.as_of(), args.format, "", console)?;
         return Ok(if faults == 0 { EXIT_OK } else { EXIT_NO });
     }
-    console.out.flush()?;
     loop {
         thread::sleep(POLL);
         let completed = view.advance()?;
@@ -54,12 +54,22 @@ pub(super) fn matching(view: &View, query: &crate::index::Query, rows: Vec<Row>)
     Ok(kept)
 }
 
-/// Further requests, without a heading.
+/// What stands above a list that grows.
+fn heading(format: Format, console: &mut Console<'_>) -> Result<(), Failure> {
+    match format {
+        Format::Table => console.out.write_all(steady_table().render(console.width).as_bytes())?,
+        Format::Csv => console.out.write_all(csv_heading().as_bytes())?,
+        Format::Json | Format::Jsonl => {}
+    }
+    Ok(())
+}
+
+/// Further requests, without a heading; JSON comes one object a line.
 fn more(requests: &[Request], format: Format, console: &mut Console<'_>) -> Result<(), Failure> {
     for request in requests {
         let text = match format {
             Format::Table => {
-                let mut table = Table::new(COLUMNS);
+                let mut table = steady_table();
                 table.row(request.cells());
                 table.render(console.width).lines().skip(1).map(|line| format!("{line}\n")).collect()
             }

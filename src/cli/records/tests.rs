@@ -25,7 +25,7 @@ fn records_at(log: &TestLog, line: &[&str], width: usize) -> (u8, String, String
     let args = ["records"].into_iter().chain(line.iter().copied());
     let args = Cli::try_parse_from(args).unwrap_or_else(|error| panic!("{error}")).records;
     let (mut out, mut err) = (Vec::new(), Vec::new());
-    let mut console = Console { out: &mut out, err: &mut err, width, interactive: false };
+    let mut console = Console { out: &mut out, err: &mut err, width, interactive: false, use_index: true };
     let code = run_on(&args, &Paths::new(log.data()), &mut console).expect("runs");
     (code, String::from_utf8(out).expect("text"), String::from_utf8(err).expect("text"))
 }
@@ -242,6 +242,34 @@ fn reading_is_recorded_through_the_socket() {
     assert!(!asked[0].contains("Ada") && !asked[0].contains("demo"), "{}", asked[0]);
 }
 
+#[test]
+fn an_index_damaged_inside_is_left_aside() {
+    let mut log = three();
+    for n in 0..400 {
+        let (index, head) = log.decision(|h| h.subject = pseudonym(n).into());
+        log.complete(index, &head, |_| {});
+    }
+    log.commit();
+    let (_sender, committed) = tokio::sync::watch::channel(0);
+    let metrics = Arc::new(Metrics::new().expect("metrics"));
+    crate::index::follow(&log.data(), None, committed, metrics).expect("starts").shutdown();
+    let (_, good, _) = records(&log, &["list", "--vendor", "anthropic"]);
+    let file = log.data().join(crate::index::FILE_NAME);
+    let whole = std::fs::read(&file).expect("file");
+    let mut noticed = 0;
+    for page in (1..whole.len() / 4096).step_by(5) {
+        let mut torn = whole.clone();
+        torn[page * 4096..page * 4096 + 64].fill(0xee);
+        std::fs::write(&file, torn).expect("written");
+        let (code, out, err) = records(&log, &["list", "--vendor", "anthropic"]);
+        assert!(code == 0 && out == good, "page {page}: {err}");
+        let (code, out, stats_err) = records(&log, &["stats"]);
+        assert!(code == 0 && out.starts_with("403 requests"), "page {page}: {out}{stats_err}");
+        noticed += usize::from([err, stats_err].iter().any(|text| text.contains("the index is damaged")));
+    }
+    assert!(noticed > 0);
+}
+
 fn verdict(log: &TestLog, line: &[&str]) -> (u8, Vec<String>) {
     let (code, out, err) = records(log, &[&["verify"], line].concat());
     assert!(!out.is_empty(), "{err}");
@@ -291,7 +319,77 @@ fn every_changed_byte_is_invalid_and_named() {
     assert_eq!(verdict(&log, &[]).0, 1, "cut at the end");
     std::fs::write(&path, &whole).expect("written");
     assert_eq!(verdict(&log, &[]).0, 0);
+    let vkey = crate::record::vkey("sealgate-test/1", log.log_key.public());
+    let published = std::fs::read(path.with_file_name("checkpoint")).expect("checkpoint");
+    for at in (0..published.len()).step_by(5) {
+        let mut changed = published.clone();
+        changed[at] ^= if at % 2 == 0 { 0x01 } else { 0x80 };
+        std::fs::write(path.with_file_name("checkpoint"), &changed).expect("written");
+        let (code, lines) = verdict(&log, &["--vkey", &vkey]);
+        assert_eq!((code, lines[0].starts_with("INVALID")), (1, true), "checkpoint byte {at}: {lines:#?}");
+    }
     std::fs::remove_file(path.with_file_name("checkpoint")).expect("removed");
     let (code, lines) = verdict(&log, &[]);
     assert_eq!((code, lines[0].starts_with("INCOMPLETE")), (1, true), "{lines:#?}");
+    let folder = log.data().join("log");
+    std::fs::rename(folder.join("1"), folder.join("2")).expect("renamed");
+    let (code, lines) = verdict(&log, &[]);
+    assert_eq!((code, lines[0].starts_with("INVALID")), (1, true), "{lines:#?}");
+    assert!(lines.iter().any(|line| line.contains("generation 1 is missing")), "{lines:#?}");
+}
+
+/// The real ledger: written, indexed, read and verified while it runs, and after.
+#[tokio::test]
+async fn a_live_ledger_is_read_and_verified_beside_its_writer() {
+    use crate::ledger::{BootFacts, LedgerConfig};
+    use crate::record::{Draft, Head};
+    let mut heads = TestLog::new();
+    let log = TestLog::new();
+    let open = || {
+        let config =
+            LedgerConfig { data: log.data(), gateway_name: Some("sealgate-test".into()), ..Default::default() };
+        let facts = BootFacts { version: "0.1.0".into(), config_digest: Digest([3; 32]), fleet: Vec::new() };
+        let metrics = Arc::new(Metrics::new().expect("metrics"));
+        crate::ledger::open(config, crate::env::Clock::system(), metrics, facts).expect("opens")
+    };
+    let mut pairs = Vec::new();
+    for n in 0..200u64 {
+        let (index, decision) = heads.decision(|h| h.subject = pseudonym(n % 5).into());
+        heads.complete(index, &decision, |_| {});
+        let text = std::mem::take(&mut heads.pending);
+        let lines: Vec<&[u8]> = text.split(|byte| *byte == b'\n').collect();
+        let head = |line: &[u8]| match crate::record::Line::parse(line) {
+            Ok(crate::record::Line::Record(record)) => record.head,
+            other => panic!("{other:?}"),
+        };
+        pairs.push((head(lines[0]), head(lines[1])));
+    }
+    let opened = open();
+    let metrics = Arc::new(Metrics::new().expect("metrics"));
+    let follower = crate::index::follow(&log.data(), Some(opened.keys.clone()), opened.ledger.committed(), metrics);
+    for (n, (decision, completion)) in pairs.into_iter().enumerate() {
+        let (_receipt, open) = opened.ledger.decide(Draft::bare(decision)).await.expect("decided");
+        if n == 100 {
+            let (code, lines) = verdict(&log, &[]);
+            assert_eq!(code, 0, "{lines:#?}");
+            assert_eq!(records(&log, &["count"]).1, "101\n");
+            assert_eq!(records(&log, &["count", "--status", "open"]).1, "1\n");
+        }
+        let Head::Completion(completion) = completion else { panic!("a completion") };
+        opened.ledger.complete(open, Draft::bare(Head::Completion(completion))).await.expect("completed");
+    }
+    assert_eq!(records(&log, &["count", "--status", "completed"]).1, "200\n");
+    assert_eq!(records(&log, &["count", "--identity", &pseudonym(3)]).1, "40\n");
+    let vkey = opened.log_vkey.clone();
+    let (ledger, threads) = (opened.ledger, opened.threads);
+    drop(ledger);
+    tokio::task::spawn_blocking(move || threads.shutdown().expect("ends")).await.expect("joins");
+    follower.expect("followed").shutdown();
+    let (code, lines) = verdict(&log, &["--vkey", &vkey]);
+    assert_eq!((code, lines[1].starts_with("origin: proven by")), (0, true), "{lines:#?}");
+    let view = crate::index::View::open(&log.data(), None).expect("opens");
+    assert_eq!(view.index_state(), (view.as_of().size, None), "everything is in the index");
+    assert_eq!(records(&log, &["count"]).1, "200\n");
+    let (code, out, err) = records(&log, &["list", "--limit", "3"]);
+    assert_eq!((code, out.lines().count()), (0, 5), "{err}");
 }

@@ -52,7 +52,7 @@ pub(super) fn verify(args: &VerifyArgs, paths: &DataPaths, console: &mut Console
 /// The verdict on all generations: the worst of each.
 fn worst(judged: &[Judged]) -> Word {
     let words = || judged.iter().map(|one| one.verdict.word);
-    if words().any(|word| word == Word::Invalid) {
+    if missing(judged).is_some() || words().any(|word| word == Word::Invalid) {
         Word::Invalid
     } else if judged.is_empty() || words().any(|word| word == Word::Incomplete) {
         Word::Incomplete
@@ -87,7 +87,7 @@ fn judge(
         },
         key_from_outside: given.is_some(),
         // Before the segments: a live log only grows past it.
-        published: read::published(paths, generation)?,
+        published: published(paths, generation)?,
         store_lock_free: !is_newest || Lock::is_free(paths),
         threads: 0,
     };
@@ -104,6 +104,17 @@ fn judge(
     }
     progress.done();
     Ok(Judged { generation, segments: segments.len(), verdict: verifier.finish() })
+}
+
+/// The published checkpoint's text; bytes that are no text are not an error here but a fault of the log.
+fn published(paths: &DataPaths, generation: u32) -> Result<Option<String>, Failure> {
+    let bytes = files::read_if_there(&paths.checkpoint(generation))?;
+    Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+}
+
+/// The first generation that should be there and is not: they count from 1 without gaps.
+pub(super) fn missing(judged: &[Judged]) -> Option<u32> {
+    (1..).zip(judged).find(|(due, one)| *due != one.generation).map(|(due, _)| due)
 }
 
 /// The origin a generation must have: the given key's name, else what `keys/origin` says.

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::record::verify::{Verdict, Word};
 
-use super::verify::Judged;
+use super::verify::{Judged, missing};
 use super::{Console, Failure};
 
 /// For people: the verdict word first, the origin second, then what was counted.
@@ -17,6 +17,9 @@ pub(super) fn text(word: Word, judged: &[Judged], console: &mut Console<'_>) -> 
     match proven {
         true => writeln!(console.out, "origin: proven by the key given, {key}")?,
         false => writeln!(console.out, "origin: NOT PROVEN (give the log's key from elsewhere: --vkey)")?,
+    }
+    if let Some(missing) = missing(judged) {
+        writeln!(console.out, "\nfault: generation {missing} is missing")?;
     }
     for one in judged {
         generation(one, console)?;
@@ -59,6 +62,7 @@ fn generation(one: &Judged, console: &mut Console<'_>) -> Result<(), Failure> {
 #[derive(Serialize)]
 struct VerdictJson {
     generations: Vec<GenerationJson>,
+    missing_generation: Option<u32>,
     origin_proven: bool,
     verdict: &'static str,
 }
@@ -98,6 +102,7 @@ struct FaultJson {
 pub(super) fn json(word: Word, judged: &[Judged], console: &mut Console<'_>) -> Result<(), Failure> {
     let verdict = VerdictJson {
         generations: judged.iter().map(generation_json).collect(),
+        missing_generation: missing(judged),
         origin_proven: !judged.is_empty() && judged.iter().all(|one| one.verdict.origin_proven),
         verdict: word.as_str(),
     };

@@ -65,9 +65,11 @@ fn after_every_fault_the_log_holds_what_was_promised() {
         let steps = steps_of_a_good_run(segment_records);
         assert!(steps.len() > 30, "{} steps", steps.len());
         for at in 0..steps.len() as u64 {
-            for stored_permille in [0, 400, 1000] {
+            // The small segments rotate and go through everything; the large ones through the ends of it.
+            let small = segment_records == 4;
+            for stored_permille in if small { &[0, 400, 1000][..] } else { &[0, 1000] }.iter().copied() {
                 let losses = [None, Some(Loss::All), Some(Loss::Half), Some(Loss::Hole)];
-                for power_cut in losses.into_iter().take(if segment_records == 4 { 4 } else { 2 }) {
+                for power_cut in losses.into_iter().take(if small { 4 } else { 2 }) {
                     let disk = FaultyDisk::new();
                     let mut bench = Bench::on(Arc::new(disk.clone()));
                     bench.config.segment_records = segment_records;
@@ -297,9 +299,6 @@ fn a_whole_group_that_lost_pages_is_set_aside_if_it_is_the_last() {
     opened.threads.shutdown().expect("ends");
     bench.verify();
     // The same with a further group behind it is no crash.
-    let other = Bench::new();
-    let opened = other.open();
-    opened.threads.shutdown().expect("ends");
     let mut bytes = whole;
     bytes[at..at + 64].fill(0);
     std::fs::write(bench.segment(0), &bytes).expect("writes");

@@ -20,6 +20,7 @@ fn a_full_disk_refuses_decisions_keeps_completions_and_heals() {
         assert!(open.len() < 10_000, "never full");
     };
     assert!(matches!(error, LedgerError::Full(_)), "{error}");
+    bench.metrics.unrecorded_refusals.inc_by(7);
     assert!(!ledger.is_poisoned() && ledger.obstacle().is_some());
     assert!(open.len() > 100, "{} decisions", open.len());
     for (receipt, right) in open.drain(..) {
@@ -31,6 +32,12 @@ fn a_full_disk_refuses_decisions_keeps_completions_and_heals() {
     bench.exchange(ledger).expect("has room again");
     opened.threads.shutdown().expect("ends");
     bench.verify();
+    let heads = bench.heads();
+    let refused = heads.iter().filter_map(|head| match head {
+        Head::Event(event) if event.kind == Kind::LogFull => event.fields.get("refused").cloned(),
+        _ => None,
+    });
+    assert_eq!(refused.collect::<Vec<_>>(), [0u64.into(), 7u64.into()]);
 }
 
 #[test]

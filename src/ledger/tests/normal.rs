@@ -80,6 +80,36 @@ fn a_refusal_is_a_pair_in_one_group_with_the_index_in_it() {
 }
 
 #[test]
+fn sections_follow_their_record_and_open_again_with_the_stored_key() {
+    let bench = Bench::new();
+    let opened = bench.open();
+    let pair = sealed_refusal(&opened);
+    bench.runtime.block_on(opened.ledger.refuse(pair.0, pair.1)).expect("durable");
+    let origin = opened.origin.clone();
+    opened.threads.shutdown().expect("ends");
+    bench.verify();
+    let record = bench.reader().get(2).expect("is there");
+    let Line::Record(line) = record.parse().expect("a record") else { panic!("no record") };
+    let Line::Sections(sections) = Line::parse(&record.sections.expect("has one")).expect("sections") else {
+        panic!("no sections")
+    };
+    let reference = &line.head.sections()["content"];
+    let keys = crate::store::KeyStore::open_read_only(&bench.data).expect("opens");
+    let id: Vec<u8> =
+        (0..32).step_by(2).map(|at| u8::from_str_radix(&reference.key[at..at + 2], 16).expect("hex")).collect();
+    let key = keys.by_id(&id.try_into().expect("16 bytes")).expect("reads").expect("is there");
+    let fact = crate::record::section::open(
+        &origin,
+        line.head.id(),
+        "content",
+        reference,
+        &sections.sections["content"],
+        &key,
+    );
+    assert!(format!("{:?}", fact.expect("opens")).contains("salt"));
+}
+
+#[test]
 fn what_makes_no_sense_is_refused_and_leaves_no_record() {
     let bench = Bench::new();
     let opened = bench.open();
@@ -233,4 +263,28 @@ fn the_checkpoint_is_published_within_a_second_of_a_commit() {
     let published = bench.reader().published().expect("reads").expect("is there");
     assert!(published.contains("\n4\n"), "{published}");
     opened.threads.shutdown().expect("ends");
+}
+
+#[test]
+fn heartbeats_name_the_lowest_open_decision_and_a_stepped_clock_is_recorded() {
+    let mut bench = Bench::new();
+    bench.config.heartbeat_seconds = 1;
+    let opened = bench.open();
+    let (_receipt, open) = bench.runtime.block_on(opened.ledger.decide(decision(request()))).expect("durable");
+    bench.clock.set("2026-11-22T14:00:00Z".parse().expect("time"));
+    std::thread::sleep(std::time::Duration::from_millis(1500));
+    let completion = completion(open.request());
+    bench.runtime.block_on(opened.ledger.complete(open, completion)).expect("durable");
+    opened.threads.shutdown().expect("ends");
+    bench.verify();
+    let heads = bench.heads();
+    let field = |kind, name: &str| {
+        heads.iter().find_map(|head| match head {
+            Head::Event(event) if event.kind == kind => event.fields.get(name).cloned(),
+            _ => None,
+        })
+    };
+    assert_eq!(field(Kind::Heartbeat, "open_lowest"), Some(2u64.into()));
+    assert_eq!(field(Kind::Heartbeat, "open"), Some(1u64.into()));
+    assert!(field(Kind::ClockStepped, "step_micros").is_some());
 }
