@@ -278,13 +278,26 @@ impl<'d, 'a> Value<'d, 'a> {
 
     /// RFC 6901 pointer of this value; a key has the pointer of its value.
     pub fn pointer(&self) -> String {
+        self.pointer_within(usize::MAX)
+    }
+
+    /// The same where it is at most `bytes_max` long; else its end, after a `…` for what is left out. Long keys of a
+    /// caller's choice are not copied.
+    pub fn pointer_within(&self, bytes_max: usize) -> String {
         let mut tokens: Vec<String> = Vec::new();
-        let mut here = *self;
+        let (mut here, mut room) = (*self, bytes_max);
         while let Some(parent) = here.parent() {
-            tokens.push(match here.name() {
-                Some(name) => name.replace('~', "~0").replace('/', "~1"),
-                None => here.node().position.to_string(),
-            });
+            let token = match here.name() {
+                Some(name) if name.len() >= room => None,
+                Some(name) => Some(name.replace('~', "~0").replace('/', "~1")),
+                None => Some(here.node().position.to_string()),
+            };
+            let Some(token) = token.filter(|token| token.len() < room) else {
+                tokens.push("…".to_owned());
+                break;
+            };
+            room -= token.len() + 1;
+            tokens.push(token);
             here = parent;
         }
         tokens.iter().rev().fold(String::new(), |pointer, token| pointer + "/" + token)

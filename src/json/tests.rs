@@ -66,6 +66,15 @@ fn agrees_with_serde_json_on_what_is_json() {
 }
 
 #[test]
+fn a_long_pointer_keeps_its_end() {
+    let source = format!(r#"{{"{}":{{"b":[1]}}}}"#, "k".repeat(10_000));
+    let document = Document::parse(source.as_bytes()).expect("valid");
+    let number = document.leaves().last().expect("a number");
+    assert_eq!(number.pointer_within(100), "/…/b/0");
+    assert_eq!(number.pointer().len(), 10_005);
+}
+
+#[test]
 fn decoded_offsets_lead_back() {
     let raw = r"a\u00e9b\ud83d\ude00c\n";
     let decoded = decode(raw);

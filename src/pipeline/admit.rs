@@ -100,13 +100,20 @@ pub(super) fn admit(gate: Arc<Gate>, request: Request<Incoming>) -> Admitted {
             "no route has this path; the gateway's routes are listed in its configuration",
         );
     }
-    if parts.headers.contains_key(header::UPGRADE) || parts.method == Method::CONNECT {
+    if asks_to_upgrade(&parts) {
         case.refuse(
             Reason::RequestUpgrade,
             "upgrades such as WebSocket cannot be scanned and are refused; use plain HTTP",
         );
     }
     Admitted { case, parts, body, rest }
+}
+
+/// Whether another protocol is asked for. `h2c` is only an offer that RFC 9110 section 7.8 lets a server pass over.
+fn asks_to_upgrade(parts: &Parts) -> bool {
+    let asked =
+        parts.headers.get_all(header::UPGRADE).iter().any(|value| !value.as_bytes().eq_ignore_ascii_case(b"h2c"));
+    asked || parts.method == Method::CONNECT
 }
 
 /// Whose error shape a caller on an unknown path most likely reads.

@@ -1,11 +1,11 @@
 //! Step 4: the body is read by its dialect and scanned: what it asks for, what it holds.
 
+use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
-use http::{HeaderMap, Method};
 
 use crate::env::Stopwatch;
-use crate::identity::strip_credentials;
+use crate::identity::{Place, strip_credentials};
 use crate::json::Document;
 use crate::scan::{Finding, Scan};
 use crate::types::{Class, Coverage, Label, Principal, Reason};
@@ -75,8 +75,8 @@ fn look(case: &mut Case, parts: &Parts, rest: &str, body: &RequestBody) -> Seen 
     let mut seen = Seen::nothing();
     let below = unescaped(rest);
     let query = format!("?{}", parts.uri.query().unwrap_or_default());
-    let query = strip_credentials(&mut HeaderMap::new(), &query, case.place());
-    let path_scan = scanner.text(&format!("{below} {}", unescaped(&query)));
+    let query = strip_credentials(&mut HeaderMap::new(), &query, Place::Usual);
+    let path_scan = scanner.text(&format!("{below} {}", unescaped(&query.replace('+', " "))));
     seen.path_findings = path_scan.findings;
     let plain = &body.plain;
     if plain.is_empty() && !(case.operation.known && case.operation.reads_body) {
@@ -104,18 +104,27 @@ fn look(case: &mut Case, parts: &Parts, rest: &str, body: &RequestBody) -> Seen 
     seen
 }
 
-/// A body that is not JSON: text is scanned as text; anything else counts as not scanned.
+/// A body that is not JSON. Text is scanned as text, but nobody knows how the vendor reads it: that is partial
+/// coverage at best. Anything else counts as not scanned.
 fn scan_other(scanner: &crate::scan::Scanner, body: &[u8]) -> Scan {
     match std::str::from_utf8(body) {
-        Ok(text) => scanner.text(text),
+        Ok(text) => {
+            let scan = scanner.text(text);
+            Scan { coverage: scan.coverage.max(Coverage::Partial), ..scan }
+        }
         Err(_) => Scan { findings: Vec::new(), coverage: Coverage::None, bytes: 0 },
     }
 }
 
 fn is_json(parts: &Parts, body: &[u8]) -> bool {
     let stated = parts.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let first = body.iter().find(|byte| !byte.is_ascii_whitespace());
-    parts.method != Method::GET && (stated.contains("json") || matches!(first, Some(b'{' | b'[')))
+    stated.contains("json") || looks_like_json(body)
+}
+
+/// Whether a laxer parser than ours could take this for JSON.
+pub(super) fn looks_like_json(body: &[u8]) -> bool {
+    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
+    matches!(body.iter().find(|byte| !byte.is_ascii_whitespace()), Some(b'{' | b'[' | b'"'))
 }
 
 /// The distinct classes of findings, sorted.
@@ -126,7 +135,7 @@ pub(super) fn classes<'f>(findings: impl Iterator<Item = &'f Finding>) -> Vec<Cl
     classes
 }
 
-/// Percent-decoding (RFC 3986 section 2.1) for the scanner's eyes only; `+` reads as a space.
+/// Percent-decoding (RFC 3986 section 2.1), for the scanner's eyes only.
 fn unescaped(text: &str) -> String {
     let bytes = text.as_bytes();
     let hex = |at: usize| bytes.get(at).and_then(|byte| char::from(*byte).to_digit(16));
@@ -137,10 +146,6 @@ fn unescaped(text: &str) -> String {
             (b'%', Some(high), Some(low)) => {
                 out.push((high << 4 | low) as u8);
                 at += 3;
-            }
-            (b'+', ..) => {
-                out.push(b' ');
-                at += 1;
             }
             (byte, ..) => {
                 out.push(byte);
@@ -155,6 +160,6 @@ fn unescaped(text: &str) -> String {
 mod tests {
     #[test]
     fn percent_escapes_are_seen_through() {
-        assert_eq!(super::unescaped("/a%20b%2Fc%zz+d%4"), "/a b/c%zz d%4");
+        assert_eq!(super::unescaped("/a%20b%2Fc%zz+d%4"), "/a b/c%zz+d%4");
     }
 }

@@ -1,7 +1,5 @@
 //! Step 9: the completion becomes durable, exactly once, and only then does the caller see the end of its answer.
 
-use std::io;
-
 use crate::env::{Stopwatch, random_array};
 use crate::record::{self, CompletionHead, ContentSection, Draft, Head, Kind, section};
 use crate::types::{AnswerOutcome, Direction, NONE, Reason, RecordId, RequestOutcome, UNLISTED};
@@ -41,18 +39,17 @@ impl Inspected {
             }
             (Tail::Stream(mut delivery, pieces, end), Ok(_)) => {
                 for piece in pieces {
-                    if !delivery.send(Ok(piece)).await {
+                    if !delivery.send(piece).await {
                         return;
                     }
                 }
-                if end == StreamEnd::BrokenOff {
-                    delivery.send(Err(io::Error::other("the answer broke off"))).await;
+                if end == StreamEnd::InOrder {
+                    delivery.end().await;
                 }
             }
-            (Tail::Stream(mut delivery, ..), Err(error)) => {
+            (Tail::Stream(..), Err(error)) => {
                 tracing::error!(request = %case.id, %error, "stream broken off: its completion cannot be recorded");
                 case.gate.parts.metrics.unrecorded_refusals.inc();
-                delivery.send(Err(io::Error::other("the completion cannot be recorded"))).await;
             }
         }
     }

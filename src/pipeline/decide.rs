@@ -172,15 +172,8 @@ fn carry_out(case: &Case, ruling: &mut Ruling, seen: &Seen, body: &RequestBody) 
         return None;
     }
     if ruling.outcome == RequestOutcome::Denied || ruling.outcome == RequestOutcome::Redacted {
-        let failure = matches!(
-            ruling.reason,
-            Reason::PolicyError
-                | Reason::PolicySuspended
-                | Reason::PolicyExpired
-                | Reason::PolicyNotYetValid
-                | Reason::RouteUnknown
-        ) || ruling.reason.as_str().starts_with("identity.");
-        if ruling.mode == Mode::Observe && case.pinned.policy.permits_observe() && !failure {
+        let observes = ruling.mode == Mode::Observe && case.pinned.policy.permits_observe();
+        if observes && !never_observed(ruling.reason) {
             ruling.outcome = RequestOutcome::Allowed;
         }
     }
@@ -203,6 +196,23 @@ fn carry_out(case: &Case, ruling: &mut Ruling, seen: &Seen, body: &RequestBody) 
         }
         _ => None,
     }
+}
+
+/// Observe mode never covers a failure of identity, ledger, policy or scanner (DESIGN section 5).
+pub(super) fn never_observed(reason: Reason) -> bool {
+    let failure = matches!(
+        reason,
+        Reason::PolicyError
+            | Reason::PolicySuspended
+            | Reason::PolicyExpired
+            | Reason::PolicyNotYetValid
+            | Reason::RequestUnscannable
+            | Reason::AnswerUnscannable
+            | Reason::ScanError
+            | Reason::LedgerUnavailable
+            | Reason::RouteUnknown
+    );
+    failure || reason.as_str().starts_with("identity.") || reason == Reason::AuthzTenant
 }
 
 /// One line for the developer: what policy said, by which rules, what to do.

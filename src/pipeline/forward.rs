@@ -64,7 +64,11 @@ impl Sealed {
             return Answered { exchange, answer: Err(NoAnswer::ClientGone) };
         }
         let outbound = outbound(&exchange, parts, &rest, body, redacted);
-        exchange.forwarded_bytes = outbound.body.len() as u64;
+        // A request without a body leaves all the same: 0 would say that nothing did.
+        exchange.forwarded_bytes = match outbound.body.len() {
+            0 => outbound.path_and_query.len().max(1) as u64,
+            bytes => bytes as u64,
+        };
         let sent = tokio::select! {
             sent = upstream::send(pool, receipt, outbound) => sent,
             () = reply.closed() => return Answered { exchange, answer: Err(NoAnswer::ClientGone) },

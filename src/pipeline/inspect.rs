@@ -13,7 +13,7 @@ use crate::types::{AnswerOutcome, AnswerVerdict, Class, Coverage, Fact, Label, M
 use crate::vendor::AnswerView;
 
 use super::answer::{self, Reply, ResponseBody};
-use super::decide::listed;
+use super::decide::{listed, never_observed};
 use super::forward::{Answered, Exchange, NoAnswer};
 use super::sections::{AnswerParts, FindingNote};
 use super::stream::Delivery;
@@ -111,24 +111,23 @@ impl Answered {
     pub(super) async fn inspect(self, reply: Reply) -> Inspected {
         let Answered { exchange, answer } = self;
         match answer {
-            Ok(answer) if is_stream(&answer.headers) && answer.status.is_success() => {
-                Box::pin(stream::inspect(exchange, answer, reply)).await
-            }
+            Ok(answer) if is_stream(&answer.headers) => Box::pin(stream::inspect(exchange, answer, reply)).await,
             Ok(answer) => whole::inspect(exchange, answer, reply).await,
             Err(NoAnswer::ClientGone) => {
                 let ending = Ending::without_answer(Status::ClientAborted, 0, Reason::ClientAborted);
                 Inspected { exchange, ending, tail: Tail::Nobody }
             }
-            Err(NoAnswer::Upstream(reason)) => failed(exchange, reply, reason),
+            Err(NoAnswer::Upstream(reason)) => failed(exchange, reply, reason, 0),
         }
     }
 }
 
 /// The vendor gave no usable answer.
-pub(super) fn failed(exchange: Exchange, reply: Reply, reason: Reason) -> Inspected {
+pub(super) fn failed(exchange: Exchange, reply: Reply, reason: Reason, answered: u64) -> Inspected {
     let refusal = exchange.case.refusal_of(reason, upstream_message(reason));
     let status = if reason == Reason::AnswerTooLarge { Status::CutByPolicy } else { Status::UpstreamError };
-    let ending = Ending::without_answer(status, refusal.status, reason);
+    let mut ending = Ending::without_answer(status, refusal.status, reason);
+    ending.answered_bytes = answered;
     let response = answer::refused(&exchange.case, &refusal, exchange.ruling.outcome, Some(&exchange.decision));
     Inspected { exchange, ending, tail: Tail::Whole(reply, Box::new(response)) }
 }
@@ -180,8 +179,8 @@ pub(super) fn ask(exchange: &Exchange, seen: &Looked, in_stream: bool, sent: boo
         in_stream,
         sent,
     });
-    let failure = matches!(decision.reason, Reason::PolicyError | Reason::PolicyExpired | Reason::PolicyNotYetValid);
-    let observed = route.mode == Mode::Observe && case.pinned.policy.permits_observe() && !failure;
+    let observes = route.mode == Mode::Observe && case.pinned.policy.permits_observe();
+    let observed = observes && !never_observed(decision.reason);
     let act = if observed { AnswerVerdict::Release } else { decision.verdict };
     AnswerRuling {
         verdict: decision.verdict,
@@ -245,5 +244,5 @@ fn is_stream(headers: &HeaderMap) -> bool {
 /// The vendor's own id of the exchange, for the content section.
 pub(super) fn vendor_request(headers: &HeaderMap) -> Option<String> {
     let value = headers.get("x-request-id").or_else(|| headers.get("request-id"))?;
-    value.to_str().ok().map(|text| text.chars().take(128).collect())
+    value.to_str().ok().map(str::to_owned)
 }

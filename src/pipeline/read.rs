@@ -57,22 +57,22 @@ impl Identified {
         }
         let limit = case.gate.parts.limits.body_bytes_max;
         let time = Duration::from_secs(case.gate.parts.limits.body_seconds);
+        let mut received_bytes = 0;
         let collected = tokio::select! {
-            collected = tokio::time::timeout(time, collect(&mut body, limit)) => collected.unwrap_or(Err(Fault::Slow)),
+            collected = tokio::time::timeout(time, collect(&mut body, limit, &mut received_bytes)) => collected.unwrap_or(Err(Fault::Slow)),
             () = reply.closed() => Err(Fault::Gone),
         };
         let mut read = RequestBody { sized, ..RequestBody::default() };
         match collected {
             Ok(received) => {
-                read.received_bytes = received.len() as u64;
+                read.received_bytes = received_bytes;
                 read.received = received;
                 read.plain = decoded(&mut case, &parts, &read.received);
             }
             Err(fault) => {
                 refuse(&mut case, &fault, limit);
-                if matches!(fault, Fault::TooLarge) {
-                    read.received_bytes = limit as u64 + discard(&mut body, limit * 2).await;
-                }
+                let more = if matches!(fault, Fault::TooLarge) { discard(&mut body, limit * 2).await } else { 0 };
+                read.received_bytes = received_bytes + more;
             }
         }
         case.micros.read = watch.micros();
@@ -80,7 +80,8 @@ impl Identified {
     }
 }
 
-async fn collect(body: &mut Incoming, limit: usize) -> Result<Bytes, Fault> {
+/// Reads up to `limit` bytes; `received` counts them, however this ends.
+async fn collect(body: &mut Incoming, limit: usize, received: &mut u64) -> Result<Bytes, Fault> {
     if body.size_hint().lower() > limit as u64 {
         return Err(Fault::TooLarge);
     }
@@ -88,6 +89,7 @@ async fn collect(body: &mut Incoming, limit: usize) -> Result<Bytes, Fault> {
     let mut rest = BytesMut::new();
     while let Some(frame) = body.frame().await {
         let Ok(data) = frame.map_err(|_| Fault::Gone)?.into_data() else { continue };
+        *received += data.len() as u64;
         match (&first, rest.is_empty()) {
             (None, true) => first = Some(data),
             (Some(start), true) => {

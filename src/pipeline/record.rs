@@ -34,11 +34,13 @@ impl Decided {
         if let Some(response) = self.counted_instead() {
             return Recorded::Refused(response);
         }
-        self.count_findings();
+        let notes = notes(&self);
+        self.count_findings(&notes);
         let owner = owner(&self);
-        let (draft, unsealed) = decision(&self, &owner).await;
+        let (mut draft, unsealed) = decision(&self, &owner, &notes).await;
         if unsealed > 0 && self.ruling.outcome != RequestOutcome::Denied {
-            return Recorded::Refused(self.unrecorded(&"a section cannot be sealed: the key store gives no data key"));
+            self.deny_unsealed();
+            draft = decision(&self, &owner, &notes).await.0;
         }
         if self.ruling.outcome == RequestOutcome::Denied {
             return Recorded::Refused(self.refuse(draft, &owner).await);
@@ -113,8 +115,17 @@ impl Decided {
         self.case.gate.parts.metrics.requests.with_label_values(&labels).inc();
     }
 
-    fn count_findings(&self) {
-        for note in notes(self) {
+    /// A decision whose sections cannot be sealed is not sent: nobody could say later who asked for what.
+    fn deny_unsealed(&mut self) {
+        let message = "the sections of this request's record cannot be sealed, so nothing is sent; tell the operator";
+        self.case.refuse(Reason::LedgerUnavailable, message);
+        self.ruling.outcome = RequestOutcome::Denied;
+        self.ruling.reason = Reason::LedgerUnavailable;
+        self.ruling.redacted = None;
+    }
+
+    fn count_findings(&self, notes: &[FindingNote]) {
+        for note in notes {
             let labels = [note.class.as_str(), Direction::Request.as_str(), note.action];
             self.case.gate.parts.metrics.findings.with_label_values(&labels).inc();
         }
@@ -133,10 +144,10 @@ fn owner(decided: &Decided) -> Owner {
 }
 
 /// The decision, and how many of its sections could not be sealed.
-async fn decision(decided: &Decided, owner: &Owner) -> (Draft, u64) {
+async fn decision(decided: &Decided, owner: &Owner, notes: &[FindingNote]) -> (Draft, u64) {
     let case = &decided.case;
     let id = RecordId::new(case.time.unix_millis(), random_array());
-    let (listed, cut) = sections::findings(&notes(decided));
+    let (listed, cut) = sections::findings(notes);
     let mut plain = Vec::new();
     plain.extend(decided.principal.as_ref().map(sections::identity));
     plain.push(Plain::Content(Box::new(content(decided, listed, cut))));
@@ -231,13 +242,9 @@ fn commitments(decided: &Decided) -> record::CommitmentsSection {
 
 fn committed(commitments: &Commitments, case: &Case, body: &Bytes, plain: &Bytes) -> section::BodyCommitment {
     let document = Document::parse(plain).ok();
-    let parts = document.as_ref().map(|document| {
-        case.dialect
-            .text_parts(&case.operation, Direction::Request, document)
-            .into_iter()
-            .filter_map(|value| Some((value.pointer(), value.as_str()?)))
-    });
-    sections::commit(commitments, body, parts.into_iter().flatten())
+    let values =
+        document.as_ref().map(|document| case.dialect.text_parts(&case.operation, Direction::Request, document));
+    sections::commit(commitments, body, &values.unwrap_or_default())
 }
 
 /// The W3C trace id (Trace Context section 3.2.2.3), where the scanner finds nothing in it.

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::record::commitments::Commitments;
+use crate::json::Value;
+use crate::record::commitments::{Commitments, PARTS_MAX};
 use crate::record::section::{self, Attachment, BodyCommitment};
 use crate::record::{CommitmentsSection, ContentSection, DataKey, IdentitySection};
 use crate::scan::Finding;
@@ -27,7 +28,7 @@ impl FindingNote {
     /// Notes a whole-text finding.
     pub(super) fn of(finding: &Finding, action: &'static str) -> Self {
         FindingNote {
-            pointer: finding.pointer.clone(),
+            pointer: section::cut(&finding.pointer),
             class: finding.class.clone(),
             detector: finding.detector.clone(),
             likelihood: finding.likelihood,
@@ -168,16 +169,16 @@ pub(super) fn free_text(case: &Case, text: &str) -> String {
     section::cut(&String::from_utf8_lossy(&clean))
 }
 
-/// Commits to a body and its text parts.
-pub(super) fn commit<'p>(
-    commitments: &Commitments,
-    body: &[u8],
-    parts: impl Iterator<Item = (String, std::borrow::Cow<'p, str>)>,
-) -> BodyCommitment {
+/// Commits to a body and its text parts. Of parts beyond the limit only the number counts, so they are not looked at.
+pub(super) fn commit(commitments: &Commitments, body: &[u8], parts: &[Value<'_, '_>]) -> BodyCommitment {
     let mut committer = commitments.body();
     committer.update(body);
-    for (pointer, text) in parts {
-        committer.part(&pointer, &text);
+    for (number, part) in parts.iter().enumerate() {
+        if number < PARTS_MAX {
+            committer.part(&part.pointer(), &part.as_str().unwrap_or_default());
+        } else {
+            committer.part("", "");
+        }
     }
     committer.finish()
 }

@@ -29,21 +29,38 @@ use super::inspect::{Ending, Inspected, Looked, StreamEnd, Tail, ask, vendor_req
 use super::whole;
 use crate::types::Coverage;
 
-/// The caller's end of a stream.
+/// The way to the caller of a stream.
 pub(super) struct Delivery {
-    sender: mpsc::Sender<Result<Bytes, io::Error>>,
+    sender: mpsc::Sender<Part>,
     patience: Duration,
+}
+
+/// What is handed to the caller's connection.
+enum Part {
+    Data(Bytes),
+    /// The body is over, in order. Without it the body breaks off, whatever became of the sender.
+    End,
 }
 
 impl Delivery {
     /// Hands one piece over; false when the caller is gone or has not read for too long.
-    pub(super) async fn send(&mut self, piece: Result<Bytes, io::Error>) -> bool {
-        matches!(tokio::time::timeout(self.patience, self.sender.send(piece)).await, Ok(Ok(())))
+    pub(super) async fn send(&mut self, piece: Bytes) -> bool {
+        self.hand_over(Part::Data(piece)).await
+    }
+
+    /// Ends the body in order. Dropped without this, the delivery breaks the body off.
+    pub(super) async fn end(mut self) {
+        self.hand_over(Part::End).await;
+    }
+
+    async fn hand_over(&mut self, part: Part) -> bool {
+        matches!(tokio::time::timeout(self.patience, self.sender.send(part)).await, Ok(Ok(())))
     }
 }
 
 struct DeliveryBody {
-    receiver: mpsc::Receiver<Result<Bytes, io::Error>>,
+    receiver: mpsc::Receiver<Part>,
+    ended: bool,
 }
 
 impl Body for DeliveryBody {
@@ -51,15 +68,26 @@ impl Body for DeliveryBody {
     type Error = io::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
-        self.receiver.poll_recv(cx).map(|piece| piece.map(|piece| piece.map(Frame::data)))
+        if self.ended {
+            return Poll::Ready(None);
+        }
+        self.receiver.poll_recv(cx).map(|part| match part {
+            Some(Part::Data(bytes)) => Some(Ok(Frame::data(bytes))),
+            Some(Part::End) => {
+                self.ended = true;
+                None
+            }
+            None => Some(Err(io::Error::other("the answer broke off"))),
+        })
     }
 }
 
 /// A body in memory whose length is not announced, as the vendor did not announce it.
 pub(super) fn unsized_body(bytes: Bytes) -> ResponseBody {
-    let (sender, receiver) = mpsc::channel(1);
-    let _ = sender.try_send(Ok(bytes));
-    DeliveryBody { receiver }.boxed_unsync()
+    let (sender, receiver) = mpsc::channel(2);
+    let _ = sender.try_send(Part::Data(bytes));
+    let _ = sender.try_send(Part::End);
+    DeliveryBody { receiver, ended: false }.boxed_unsync()
 }
 
 /// Why the loop ended.
@@ -95,7 +123,7 @@ pub(super) async fn inspect(mut exchange: Exchange, mut answer: Answer, reply: R
     let mut delivery = Delivery { sender, patience };
     let decoded = !matches!(pieces, Pieces::Plain);
     let mut events = Events::new(&exchange, first);
-    let stopped = if reply.send(head(&exchange, &answer, decoded, DeliveryBody { receiver })) {
+    let stopped = if reply.send(head(&exchange, &answer, decoded, DeliveryBody { receiver, ended: false })) {
         pump(&mut exchange, &mut answer, &mut pieces, &mut events, &mut delivery).await
     } else {
         Stopped::Gone
@@ -126,9 +154,16 @@ async fn pump(
     events: &mut Events,
     delivery: &mut Delivery,
 ) -> Stopped {
+    let mut ended: Option<Stopwatch> = None;
     loop {
         let watch = Stopwatch::start();
-        let patience = if events.has_ended() { AFTER_TERMINAL } else { FOREVER };
+        if events.has_ended() {
+            ended.get_or_insert_with(Stopwatch::start);
+        }
+        let patience = ended.map_or(FOREVER, |ended| AFTER_TERMINAL.saturating_sub(ended.elapsed()));
+        if patience.is_zero() || events.is_overrun() {
+            return Stopped::End;
+        }
         let next = tokio::select! {
             next = tokio::time::timeout(patience, answer.body.next()) => next,
             () = delivery.sender.closed() => return Stopped::Gone,
@@ -137,6 +172,7 @@ async fn pump(
         let received = match next {
             Ok(Some(Ok(received))) => received,
             Ok(Some(Err(error))) => return Stopped::Broken(error.reason()),
+            Ok(None) if !pieces.is_complete() => return Stopped::Broken(Reason::UpstreamError),
             Ok(None) | Err(_) => return Stopped::End,
         };
         let watch = Stopwatch::start();
@@ -158,11 +194,10 @@ async fn pump(
 
 async fn deliver(events: &mut Events, delivery: &mut Delivery, ready: VecDeque<Bytes>) -> bool {
     for piece in ready {
-        let bytes = piece.len() as u64;
-        if !delivery.send(Ok(piece)).await {
+        if !delivery.send(piece.clone()).await {
             return false;
         }
-        events.delivered(bytes);
+        events.delivered(&piece);
     }
     true
 }
@@ -174,12 +209,13 @@ async fn finish(
     mut delivery: Delivery,
     stopped: Stopped,
 ) -> Inspected {
-    let gone = matches!(stopped, Stopped::Gone);
+    let mut gone = matches!(stopped, Stopped::Gone);
     if !gone && !events.is_cut() {
         let ready = events.finish(&exchange);
-        let _ = deliver(&mut events, &mut delivery, ready).await;
+        gone = !deliver(&mut events, &mut delivery, ready).await;
     }
     let (mut status, mut reason) = match stopped {
+        _ if gone => (Status::ClientAborted, Some(Reason::ClientAborted)),
         Stopped::Gone => (Status::ClientAborted, Some(Reason::ClientAborted)),
         Stopped::Broken(reason) => (Status::UpstreamError, Some(reason)),
         Stopped::End | Stopped::Cut if events.has_error() => (Status::StreamError, Some(Reason::UpstreamStreamError)),
@@ -197,7 +233,7 @@ async fn finish(
     }
     ending.reason = reason.unwrap_or(ending.reason);
     let end = if status == Status::UpstreamError { StreamEnd::BrokenOff } else { StreamEnd::InOrder };
-    let tail = if gone { Tail::Nobody } else { Tail::Stream(delivery, tail, end) };
+    let tail = Tail::Stream(delivery, tail, if gone { StreamEnd::BrokenOff } else { end });
     Inspected { exchange, ending, tail }
 }
 

@@ -1,7 +1,5 @@
 //! Answers read whole: everything that is not an event stream.
 
-use std::borrow::Cow;
-
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderName};
 use http::{HeaderMap, Response, StatusCode};
@@ -16,7 +14,7 @@ use crate::upstream::Answer;
 use crate::vendor::{AnswerView, Refusal, headers};
 
 use super::answer::{self, Reply};
-use super::classify::classes;
+use super::classify::{classes, looks_like_json};
 use super::codec;
 use super::forward::Exchange;
 use super::inspect::{AnswerRuling, Ending, Inspected, Looked, Tail, ask, failed, vendor_request};
@@ -28,30 +26,37 @@ struct Seen {
     plain: Bytes,
     scan: Scan,
     view: AnswerView,
+    /// The text stands in it a second time (log probabilities).
+    repeats: bool,
 }
 
 /// Reads, scans and rules on a whole answer; its response waits for the completion.
 pub(super) async fn inspect(mut exchange: Exchange, mut answer: Answer, mut reply: Reply) -> Inspected {
     let watch = Stopwatch::start();
     let limit = exchange.case.gate.parts.limits.answer_bytes_max;
+    let mut answered = 0;
     let collected = tokio::select! {
-        collected = collect(&mut answer, limit) => collected,
+        collected = collect(&mut answer, limit, &mut answered) => collected,
         () = reply.closed() => {
-            let ending = Ending::without_answer(Status::ClientAborted, 0, Reason::ClientAborted);
+            let mut ending = Ending::without_answer(Status::ClientAborted, 0, Reason::ClientAborted);
+            ending.answered_bytes = answered;
             return Inspected { exchange, ending, tail: Tail::Nobody };
         }
     };
     exchange.case.micros.upstream += watch.micros();
     match collected {
         Ok(body) => ruled(exchange, &answer.headers, answer.status, body, reply),
-        Err(reason) => failed(exchange, reply, reason),
+        Err(reason) => failed(exchange, reply, reason, answered),
     }
 }
 
-async fn collect(answer: &mut Answer, limit: usize) -> Result<Bytes, Reason> {
+/// Reads up to `limit` bytes; `answered` counts them, however this ends.
+async fn collect(answer: &mut Answer, limit: usize, answered: &mut u64) -> Result<Bytes, Reason> {
     let mut all = BytesMut::new();
     while let Some(piece) = answer.body.next().await {
-        all.extend_from_slice(&piece.map_err(|error| error.reason())?);
+        let piece = piece.map_err(|error| error.reason())?;
+        *answered += piece.len() as u64;
+        all.extend_from_slice(&piece);
         if all.len() > limit {
             return Err(Reason::AnswerTooLarge);
         }
@@ -63,7 +68,7 @@ fn ruled(mut exchange: Exchange, headers: &HeaderMap, status: StatusCode, body: 
     let watch = Stopwatch::start();
     let seen = look(&exchange, headers, &body);
     let found = classes(seen.scan.findings.iter());
-    let redactable = redactable(&exchange, &seen.scan.findings);
+    let redactable = redactable(&exchange, &seen.scan.findings, seen.repeats);
     let looked = Looked::new(&exchange, &seen.view, found, seen.scan.coverage, redactable);
     exchange.case.micros.scan += watch.micros();
     let watch = Stopwatch::start();
@@ -114,14 +119,10 @@ fn ruled(mut exchange: Exchange, headers: &HeaderMap, status: StatusCode, body: 
 /// Decodes and scans. What cannot be decoded, or is no text, counts as not scanned.
 fn look(exchange: &Exchange, headers: &HeaderMap, body: &Bytes) -> Seen {
     let case = &exchange.case;
-    let scanner = &case.pinned.scanner;
-    let unscanned = || Seen {
-        plain: body.clone(),
-        scan: Scan { findings: Vec::new(), coverage: Coverage::None, bytes: 0 },
-        view: AnswerView::default(),
-    };
+    let seen = |plain: &Bytes, scan| Seen { plain: plain.clone(), scan, view: AnswerView::default(), repeats: false };
+    let unscanned = || seen(body, Scan { findings: Vec::new(), coverage: Coverage::None, bytes: 0 });
     let limit = case.gate.parts.limits.answer_bytes_max;
-    let plain = match codec::codings(headers) {
+    let plain: Bytes = match codec::codings(headers) {
         Ok(codings) if codings.is_empty() || body.is_empty() => body.clone(),
         Ok(codings) => match codec::decode(&codings, body, limit) {
             Ok(plain) => plain.into(),
@@ -129,22 +130,35 @@ fn look(exchange: &Exchange, headers: &HeaderMap, body: &Bytes) -> Seen {
         },
         Err(_) => return unscanned(),
     };
-    if plain.is_empty() {
-        return Seen { plain, scan: scanner.text(""), view: AnswerView::default() };
+    match (Document::parse(&plain), std::str::from_utf8(&plain)) {
+        (Ok(document), _) => Seen {
+            scan: case.pinned.scanner.document(&document),
+            view: case.dialect.answer(&case.operation, &document),
+            repeats: case.dialect.repeats_text(&document),
+            plain: plain.clone(),
+        },
+        (Err(_), Ok(text)) => {
+            let scan = case.pinned.scanner.text(text);
+            let coverage = scan.coverage.max(text_coverage(text));
+            seen(&plain, Scan { coverage, ..scan })
+        }
+        (Err(_), Err(_)) => unscanned(),
     }
-    let (scan, view) = match (Document::parse(&plain), std::str::from_utf8(&plain)) {
-        (Ok(document), _) => (scanner.document(&document), case.dialect.answer(&case.operation, &document)),
-        (Err(_), Ok(text)) => (scanner.text(text), AnswerView::default()),
-        (Err(_), Err(_)) => return unscanned(),
-    };
-    Seen { plain, scan, view }
 }
 
-/// Whether everything policy would have replaced in an answer can be replaced.
-pub(super) fn redactable(exchange: &Exchange, findings: &[Finding]) -> bool {
+/// How much a scan as plain text says of a text that is no JSON: all, unless a laxer reader than ours could take it for
+/// JSON or for an event stream, and join what stands apart in it.
+fn text_coverage(text: &str) -> Coverage {
+    let is_stream = text.lines().any(|line| line.trim_start().starts_with("data:"));
+    if is_stream || looks_like_json(text.as_bytes()) { Coverage::None } else { Coverage::Full }
+}
+
+/// Whether everything policy would have replaced in an answer can be replaced. An answer that `repeats` its text in log
+/// probabilities would give it away again.
+fn redactable(exchange: &Exchange, findings: &[Finding], repeats: bool) -> bool {
     let vendor = exchange.case.vendor_name();
     let above = |finding: &&Finding| exchange.case.pinned.policy.redacts(&finding.class, &vendor);
-    findings.iter().filter(above).all(Finding::is_redactable)
+    findings.iter().filter(above).all(|finding| finding.is_redactable() && !repeats)
 }
 
 fn carry_out(
@@ -208,12 +222,10 @@ fn parts(
 fn committed(exchange: &Exchange, commitments: &Commitments, body: &Bytes, plain: &Bytes) -> (BodyCommitment, u64) {
     let case = &exchange.case;
     let document = Document::parse(plain).ok();
-    let found: Vec<(String, Cow<'_, str>)> = document.as_ref().map_or_else(Vec::new, |document| {
-        let values = case.dialect.text_parts(&case.operation, Direction::Answer, document).into_iter();
-        values.filter_map(|value| Some((value.pointer(), value.as_str()?))).collect()
-    });
-    let count = found.len() as u64;
-    (sections::commit(commitments, body, found.into_iter()), count)
+    let values =
+        document.as_ref().map(|document| case.dialect.text_parts(&case.operation, Direction::Answer, document));
+    let values = values.unwrap_or_default();
+    (sections::commit(commitments, body, &values), values.len() as u64)
 }
 
 /// The vendor's response with its body as it was, or with the redacted one.

@@ -2,6 +2,7 @@
 
 use crate::json::{Document, Kind, Value, decode};
 
+use super::FINDINGS_MAX;
 use super::norm::{Form, LEVELS};
 use super::{Finding, Scan, Scanner, Site};
 
@@ -17,7 +18,8 @@ impl Scanner {
     pub fn document(&self, document: &Document<'_>) -> Scan {
         let source = document.source();
         let (found, is_partial) = self.run(source, Form::Json);
-        let mut findings: Vec<Finding> = found.iter().map(|f| self.finding(f, Site::String)).collect();
+        let mut findings: Vec<Finding> =
+            found.iter().take(FINDINGS_MAX + 1).map(|f| self.finding(f, Site::String)).collect();
         if !findings.is_empty() {
             let leaves: Vec<Leaf<'_, '_>> = document
                 .leaves()
@@ -35,6 +37,9 @@ impl Scanner {
     }
 }
 
+/// Longest pointer told of a finding, bytes.
+const POINTER_BYTES_MAX: usize = 1024;
+
 /// Gives each finding its pointer and site.
 fn place(findings: &mut [Finding], leaves: &[Leaf<'_, '_>]) {
     let mut rest = findings;
@@ -43,7 +48,7 @@ fn place(findings: &mut [Finding], leaves: &[Leaf<'_, '_>]) {
         let Some(leaf) = leaves.get(at) else { return };
         let count = rest.iter().take_while(|f| f.start < leaf.end).count().max(1);
         let (own, others) = rest.split_at_mut(count);
-        let pointer = leaf.value.pointer();
+        let pointer = leaf.value.pointer_within(POINTER_BYTES_MAX);
         own.iter_mut().for_each(|f| f.pointer.clone_from(&pointer));
         match leaf.value.kind() {
             Kind::Key => own.iter_mut().for_each(|f| f.site = Site::Key),

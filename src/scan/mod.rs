@@ -218,10 +218,16 @@ impl Scanner {
     }
 
     fn report(&self, bytes: usize, is_partial: bool, findings: impl Iterator<Item = Finding>) -> Scan {
-        let coverage = if is_partial { Coverage::Partial } else { Coverage::Full };
-        Scan { findings: findings.collect(), coverage, bytes: bytes as u64 }
+        let mut findings: Vec<Finding> = findings.take(FINDINGS_MAX + 1).collect();
+        let is_cut = findings.len() > FINDINGS_MAX;
+        findings.truncate(FINDINGS_MAX);
+        let coverage = if is_partial || is_cut { Coverage::Partial } else { Coverage::Full };
+        Scan { findings, coverage, bytes: bytes as u64 }
     }
 }
+
+/// Findings told of one body; with more the coverage is partial. 10,000 of at most 1 KiB of pointer each: 10 MiB.
+const FINDINGS_MAX: usize = 10_000;
 
 impl fmt::Debug for Scanner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

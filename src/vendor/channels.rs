@@ -16,6 +16,10 @@ pub(super) struct Channels {
     count: usize,
     /// Groups that ended; not more than the channels ever opened.
     closed: BTreeSet<u64>,
+    /// By group: the channels that went on in its last event.
+    current: BTreeMap<u64, BTreeSet<u32>>,
+    /// By group: the channels that go on in this event.
+    touched: BTreeMap<u64, BTreeSet<u32>>,
     /// The next number to give.
     next: u32,
     /// Whether some text could not be joined to what came before it.
@@ -26,6 +30,7 @@ impl Channels {
     /// The channel of that group and path, opened where it is new; `None` when there are too many.
     pub(super) fn at(&mut self, group: u64, path: &str) -> Option<u32> {
         if let Some(&known) = self.open.get(&group).and_then(|paths| paths.get(path)) {
+            self.touched.entry(group).or_default().insert(known);
             return Some(known);
         }
         if self.count >= OPEN_MAX || self.next >= TOTAL_MAX {
@@ -38,13 +43,26 @@ impl Channels {
         self.next += 1;
         self.count += 1;
         self.open.entry(group).or_default().insert(path.to_owned(), channel);
+        self.touched.entry(group).or_default().insert(channel);
         Some(channel)
+    }
+
+    /// Ends an event; gives the channels that went on in their group's event before, while only others of it do now.
+    pub(super) fn take_superseded(&mut self) -> Vec<u32> {
+        let mut superseded = Vec::new();
+        for (group, now) in std::mem::take(&mut self.touched) {
+            let before = self.current.get(&group);
+            superseded.extend(before.into_iter().flatten().filter(|channel| !now.contains(channel)));
+            self.current.insert(group, now);
+        }
+        superseded
     }
 
     /// Ends all channels of a group and gives their numbers; a later delta of it opens new ones.
     pub(super) fn end(&mut self, group: u64) -> Vec<u32> {
         let Some(paths) = self.open.remove(&group) else { return Vec::new() };
         self.closed.insert(group);
+        self.current.remove(&group);
         self.count = self.count.saturating_sub(paths.len());
         paths.into_values().collect()
     }

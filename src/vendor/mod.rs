@@ -80,6 +80,12 @@ pub trait Dialect: Send + Sync {
         body: &'d Document<'a>,
     ) -> Vec<Value<'d, 'a>>;
 
+    /// Whether this answer, or event of one, holds its text a second time in a form that cannot be redacted
+    /// (log probabilities: tokens and their bytes).
+    fn repeats_text(&self, _body: &Document<'_>) -> bool {
+        false
+    }
+
     /// A reader for one streamed answer.
     fn stream(&self, operation: &Operation) -> Box<dyn StreamReader>;
 

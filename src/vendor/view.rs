@@ -67,6 +67,8 @@ pub struct Delta {
 pub struct EventView {
     /// In document order; strings that are not named here stand for themselves.
     pub deltas: Vec<Delta>,
+    /// Channels of a choice or block in which another field now goes on: nothing should wait for more of them.
+    pub superseded: Vec<u32>,
     /// Channels that end with this event, after its deltas.
     pub ended: Vec<u32>,
     /// Whether this is the dialect's last event, which a client waits for.

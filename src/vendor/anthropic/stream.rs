@@ -31,6 +31,7 @@ impl StreamReader for Messages {
             seen.terminal |= kind == "message_stop";
             self.read(&kind, root, &mut seen);
         }
+        seen.superseded = self.channels.take_superseded();
         seen.overflow = self.channels.take_unjoined();
         self.view.is_error |= seen.error;
         seen

@@ -48,6 +48,11 @@ impl Dialect for OpenAi {
         parts
     }
 
+    fn repeats_text(&self, body: &Document<'_>) -> bool {
+        let choices = body.root().get("choices").into_iter().flat_map(|choices| choices.items());
+        choices.filter_map(|choice| choice.get("logprobs")).any(|logprobs| logprobs.leaves().next().is_some())
+    }
+
     fn stream(&self, operation: &Operation) -> Box<dyn StreamReader> {
         if *operation == Operation::CHAT { Box::<stream::Chat>::default() } else { Box::<generic::Generic>::default() }
     }

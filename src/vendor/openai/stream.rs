@@ -35,6 +35,7 @@ impl StreamReader for Chat {
                 self.choice(index, choice, &mut seen);
             }
         }
+        seen.superseded = self.channels.take_superseded();
         seen.overflow = self.channels.take_unjoined();
         self.view.is_error |= seen.error;
         seen
@@ -67,7 +68,9 @@ impl Chat {
         let len = path.len();
         match value.kind() {
             Kind::Object => {
-                for (key, member) in value.entries().filter(|(key, value)| !is_label(&name(*key), *value)) {
+                let of_call = path.contains("/tool_calls") || path.ends_with("/function_call");
+                for (key, member) in value.entries().filter(|(key, value)| !stands_alone(&name(*key), *value, of_call))
+                {
                     path.push('/');
                     path.push_str(&name(key));
                     self.walk(index, member, path, seen);
@@ -107,4 +110,9 @@ impl Chat {
         let channel = self.channels.at(index, path);
         seen.deltas.extend(channel.map(|channel| Delta { channel, node: value.id(), form }));
     }
+}
+
+/// Whether a member stands for itself in every event. Clients join names and ids of calls like any other string.
+fn stands_alone(member: &str, value: Value<'_, '_>, of_call: bool) -> bool {
+    !(of_call && matches!(member, "name" | "id")) && is_label(member, value)
 }
