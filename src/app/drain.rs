@@ -39,18 +39,34 @@ impl Drained {
     }
 }
 
+/// The signals a gateway answers. Listening begins before anything is served: one that comes while the gateway is
+/// still starting waits, and then ends it in order.
+pub(super) struct Signals {
+    interrupt: Option<Signal>,
+    terminate: Option<Signal>,
+    hangup: Option<Signal>,
+}
+
+impl Signals {
+    /// Listens from now on; called on the runtime that will wait.
+    pub(super) fn listen() -> Self {
+        let listen = |kind| signal(kind).ok();
+        Signals {
+            interrupt: listen(SignalKind::interrupt()),
+            terminate: listen(SignalKind::terminate()),
+            hangup: listen(SignalKind::hangup()),
+        }
+    }
+}
+
 /// Waits for SIGINT or SIGTERM; SIGHUP loads the policy anew; counts are recorded every [`FLUSH_EVERY`].
-pub(super) async fn wait(gate: &Gate, ledger: &Ledger, clock: &Clock, reload: &Arc<Reloader>, since: &mut Timestamp) {
-    let listen = |kind| signal(kind).ok();
-    let mut interrupt = listen(SignalKind::interrupt());
-    let mut terminate = listen(SignalKind::terminate());
-    let mut hangup = listen(SignalKind::hangup());
+pub(super) async fn wait(mut signals: Signals, reload: &Arc<Reloader>, refusals: &mut Refusals<'_>) {
     loop {
         tokio::select! {
-            () = next(&mut interrupt) => return,
-            () = next(&mut terminate) => return,
-            () = next(&mut hangup) => reload_off_thread(reload),
-            () = tokio::time::sleep(FLUSH_EVERY) => flush(gate, ledger, clock, since).await,
+            () = next(&mut signals.interrupt) => return,
+            () = next(&mut signals.terminate) => return,
+            () = next(&mut signals.hangup) => reload_off_thread(reload),
+            () = tokio::time::sleep(FLUSH_EVERY) => refusals.flush().await,
         }
     }
 }
@@ -73,22 +89,38 @@ fn reload_off_thread(reload: &Arc<Reloader>) {
     });
 }
 
-/// Writes the counts of refusals that got no record of their own; they are kept where that fails.
-pub(super) async fn flush(gate: &Gate, ledger: &Ledger, clock: &Clock, since: &mut Timestamp) {
-    let counts = gate.flood().take();
-    let (from, now) = (*since, clock.now());
-    if counts.is_empty() {
-        *since = now;
-        return;
+/// Writes down how many refusals got no record of their own.
+pub(super) struct Refusals<'a> {
+    gate: &'a Gate,
+    ledger: &'a Ledger,
+    clock: &'a Clock,
+    /// What came before is written down.
+    since: Timestamp,
+}
+
+impl<'a> Refusals<'a> {
+    /// Counts from now on.
+    pub(super) fn new(gate: &'a Gate, ledger: &'a Ledger, clock: &'a Clock) -> Self {
+        Refusals { gate, ledger, clock, since: clock.now() }
     }
-    let mut told = counts.clone();
-    let heads = told.remove(&Reason::RequestMalformed).unwrap_or(0);
-    let head = event::refusals(Stamp::new(now), from, now, &told, heads);
-    match ledger.append(Draft::bare(Head::Event(head))).await {
-        Ok(_) => *since = now,
-        Err(error) => {
-            tracing::error!(%error, "counts of refusals could not be recorded yet");
-            gate.flood().put_back(counts);
+
+    /// Records the counts so far; they are kept where that fails.
+    pub(super) async fn flush(&mut self) {
+        let counts = self.gate.flood().take();
+        let now = self.clock.now();
+        if counts.is_empty() {
+            self.since = now;
+            return;
+        }
+        let mut told = counts.clone();
+        let heads = told.remove(&Reason::RequestMalformed).unwrap_or(0);
+        let head = event::refusals(Stamp::new(now), self.since, now, &told, heads);
+        match self.ledger.append(Draft::bare(Head::Event(head))).await {
+            Ok(_) => self.since = now,
+            Err(error) => {
+                tracing::error!(%error, "counts of refusals could not be recorded yet");
+                self.gate.flood().put_back(counts);
+            }
         }
     }
 }

@@ -22,7 +22,7 @@ use crate::telemetry::Metrics;
 use crate::types::{Digest, Reason};
 use crate::upstream::Upstreams;
 
-use super::drain::{self, Drained};
+use super::drain::{self, Drained, Refusals};
 use super::reload::Reloader;
 use super::{AppError, bundle, fleet, offline};
 
@@ -63,6 +63,7 @@ pub fn serve(config: &Config, announce: impl FnOnce(&Started)) -> Result<Drained
     let Base { metrics, clock, listeners, admin_listener, tls, opened, paths, tokens, snapshot } = Base::open(config)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(AppError::io("cannot start a runtime"))?;
+    let signals = runtime.block_on(async { drain::Signals::listen() });
     let demo = match fleet::wants_demo(config) {
         true => Some(runtime.block_on(demo::start()).map_err(AppError::io("cannot start the built-in vendor"))?),
         false => None,
@@ -94,12 +95,12 @@ pub fn serve(config: &Config, announce: impl FnOnce(&Started)) -> Result<Drained
     let data_plane = data_plane(config, &gate, upstreams, listeners, tls, stopped)?;
     announce(&Started::of(config, &opened, data_plane.address(), admin.address()));
 
-    let mut since = clock.now();
-    runtime.block_on(drain::wait(&gate, &opened.ledger, &clock, &reload, &mut since));
+    let mut refusals = Refusals::new(&gate, &opened.ledger, &clock);
+    runtime.block_on(drain::wait(signals, &reload, &mut refusals));
     gate.drain();
     let _ = stop.send(true);
     let report = data_plane.join().map_err(|error| AppError::Io(error.to_string()))?;
-    runtime.block_on(drain::flush(&gate, &opened.ledger, &clock, &mut since));
+    runtime.block_on(refusals.flush());
     let (drained, cut) = (report.requests_drained, report.requests_aborted);
     let ended = opened.threads.shutdown_with(Farewell { why: "signal", drained, cut });
     follower.shutdown();

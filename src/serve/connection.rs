@@ -105,14 +105,23 @@ where
     let mut connection = std::pin::pin!(context.builder.serve_connection(io, service));
     let mut patience = Patience::default();
     let mut draining = false;
+    let mut moved = 0;
     let end = loop {
+        let tick = if draining { DRAIN_QUIET } else { context.head_limit };
         tokio::select! {
             result = connection.as_mut() => break result.map_or_else(End::Failed, |()| End::Closed),
             () = stopped(&mut shutdown), if !draining => {
                 draining = true;
                 connection.as_mut().graceful_shutdown();
             }
-            () = tokio::time::sleep(context.head_limit) => match patience.tick(&flight, context) {
+            // A peer that answers no goodbye is not waited for: nothing is open, and nothing moves.
+            () = tokio::time::sleep(tick), if draining => {
+                if flight.open() == 0 && flight.moved() == moved {
+                    break End::Cut;
+                }
+                moved = flight.moved();
+            }
+            () = tokio::time::sleep(tick), if !draining => match patience.tick(&flight, context) {
                 Verdict::Wait => {}
                 Verdict::Close => connection.as_mut().graceful_shutdown(),
                 Verdict::Cut => break End::Cut,
@@ -184,6 +193,8 @@ impl End {
 
 /// hyper's own lower bound.
 const HTTP1_BUFFER_MIN: usize = 8192;
+/// While draining, a connection without an open request is cut once nothing has moved on it for this long.
+const DRAIN_QUIET: Duration = Duration::from_secs(2);
 /// A silent HTTP/2 client with requests open is asked this often whether it lives …
 const HTTP2_PING: Duration = Duration::from_secs(20);
 /// … and is given up when no reply comes in this time.

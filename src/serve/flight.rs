@@ -39,6 +39,8 @@ pub(super) struct Flight {
     core: Arc<Counts>,
     /// Bytes read from the connection.
     read: AtomicU64,
+    /// Bytes written to it.
+    written: AtomicU64,
     /// `read` when a request last began or ended: what is more belongs to a head that is still arriving.
     settled: AtomicU64,
     /// Whether requests came by HTTP/2, whose frames between requests are no heads.
@@ -51,6 +53,7 @@ impl Flight {
             own: Counts::default(),
             core,
             read: AtomicU64::new(0),
+            written: AtomicU64::new(0),
             settled: AtomicU64::new(0),
             http2: AtomicBool::new(false),
         }
@@ -75,6 +78,18 @@ impl Flight {
 
     pub(super) fn started(&self) -> u64 {
         self.own.started()
+    }
+
+    /// Bytes in both directions so far.
+    pub(super) fn moved(&self) -> u64 {
+        self.read.load(Ordering::Relaxed).saturating_add(self.written.load(Ordering::Relaxed))
+    }
+
+    fn wrote(&self, polled: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(Ok(bytes)) = &polled {
+            self.written.fetch_add(u64::try_from(*bytes).unwrap_or(0), Ordering::Relaxed);
+        }
+        polled
     }
 
     /// Whether bytes came in that became no request. (Of pipelined heads that arrived together with an earlier
@@ -155,7 +170,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write(cx, bytes)
+        let polled = Pin::new(&mut self.inner).poll_write(cx, bytes);
+        self.flight.wrote(polled)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -171,7 +187,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         cx: &mut Context<'_>,
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write_vectored(cx, parts)
+        let polled = Pin::new(&mut self.inner).poll_write_vectored(cx, parts);
+        self.flight.wrote(polled)
     }
 
     fn is_write_vectored(&self) -> bool {
