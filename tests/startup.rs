@@ -102,7 +102,7 @@ fn unreadable_keys_certificates_and_credentials_are_told() {
     let tls = Site::with("[listen]\ntls = { certificate = \"cert.pem\", key = \"key.pem\" }\n");
     assert_told(&refused(&tls, &[]), 74, &["cert.pem"]);
     fs::write(tls.path().join("cert.pem"), "no certificate").expect("written");
-    assert_told(&refused(&tls, &[]), 64, &["cert.pem"]);
+    assert_told(&refused(&tls, &[]), 74, &["cert.pem"]);
     let (certificate, _) = certificate();
     fs::write(tls.path().join("cert.pem"), &certificate).expect("written");
     assert_told(&refused(&tls, &[]), 74, &["key.pem"]);
