@@ -1,5 +1,7 @@
 //! Commands of the control socket. Each appends its record before it is answered as done.
 
+use std::sync::Arc;
+
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 
@@ -114,16 +116,18 @@ pub(super) async fn revoke(admin: &Admin, body: &[u8]) -> Answer {
     }
 }
 
-pub(super) fn reload(admin: &Admin) -> Answer {
-    match (admin.reload)() {
-        Ok(line) => text(StatusCode::OK, format!("{line}\n")),
-        Err(line) => text(StatusCode::UNPROCESSABLE_ENTITY, format!("{line}\n")),
+/// Loading a bundle takes a while: health and metrics go on being answered.
+pub(super) async fn reload(admin: Arc<Admin>) -> Answer {
+    match tokio::task::spawn_blocking(move || (admin.reload)()).await {
+        Ok(Ok(line)) => text(StatusCode::OK, format!("{line}\n")),
+        Ok(Err(line)) => text(StatusCode::UNPROCESSABLE_ENTITY, format!("{line}\n")),
+        Err(_) => text(StatusCode::INTERNAL_SERVER_ERROR, "the reload failed: see the gateway's log\n"),
     }
 }
 
 /// `token.created` for this token.
 pub fn created(keys: &KeyStore, stamp: Stamp, info: &TokenInfo, by: By<'_>) -> EventHead {
-    let roles: Vec<std::sync::Arc<str>> = info.roles.iter().map(|role| role.as_str().into()).collect();
+    let roles: Vec<Arc<str>> = info.roles.iter().map(|role| role.as_str().into()).collect();
     let token = Token {
         id: &info.id,
         subject: &subject(keys, info),

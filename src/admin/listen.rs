@@ -35,20 +35,31 @@ impl Running {
     }
 }
 
-/// Binds both listeners and serves until `shutdown` turns true. A stale socket of a process that died is replaced:
+/// Binds the admin address.
+///
+/// # Errors
+/// When it cannot be bound, naming it.
+pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let named = |error: io::Error| {
+        io::Error::new(error.kind(), format!("cannot listen on the admin address {address}: {error}"))
+    };
+    let listener = TcpListener::bind(address).map_err(named)?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
+/// Makes the control socket and serves both until `shutdown` turns true. A stale socket of a process that died is replaced:
 /// the caller holds the store lock.
 ///
 /// # Errors
-/// When a listener cannot be bound, naming it, or the thread cannot start.
+/// When the socket cannot be made, naming it, or the thread cannot start.
 pub fn start(
     admin: Arc<Admin>,
-    address: SocketAddr,
+    tcp: TcpListener,
     socket: &Path,
     shutdown: watch::Receiver<bool>,
 ) -> io::Result<Running> {
     let named = |what: String| move |error: io::Error| io::Error::new(error.kind(), format!("{what}: {error}"));
-    let tcp = TcpListener::bind(address).map_err(named(format!("cannot listen on the admin address {address}")))?;
-    tcp.set_nonblocking(true)?;
     let address = tcp.local_addr()?;
     let unix = bind_socket(socket).map_err(named(format!("cannot make the control socket {}", socket.display())))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

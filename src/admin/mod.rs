@@ -18,7 +18,7 @@ use crate::store::KeyStore;
 use crate::telemetry::Metrics;
 
 pub use control::{AccessRequest, TokenAnswer, TokenRevoke, created, revoked};
-pub use listen::{Running, start};
+pub use listen::{Running, bind, start};
 
 /// Loads the policy anew and swaps it in; the one line says what is active now, or what was wrong.
 pub type Reload = Box<dyn Fn() -> Result<String, String> + Send + Sync>;

@@ -38,7 +38,7 @@ pub(super) async fn private(admin: Arc<Admin>, request: Request<Incoming>) -> An
         (&Method::POST, "/access") => control::access(&admin, &body).await,
         (&Method::POST, "/tokens") => control::create(&admin, &body).await,
         (&Method::POST, "/tokens/revoke") => control::revoke(&admin, &body).await,
-        (&Method::POST, "/policy/reload") => control::reload(&admin),
+        (&Method::POST, "/policy/reload") => control::reload(admin).await,
         (&Method::GET, "/readyz") => ready(&admin),
         (&Method::GET, "/metrics") => metrics(&admin),
         _ => text(StatusCode::NOT_FOUND, "the control socket has no such command\n"),

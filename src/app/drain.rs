@@ -11,7 +11,7 @@ use crate::pipeline::Gate;
 use crate::record::event::{self, Stamp};
 use crate::record::{Draft, Head};
 use crate::serve::DrainReport;
-use crate::types::Reason;
+use crate::types::{Reason, Timestamp};
 
 use super::reload::Reloader;
 
@@ -60,13 +60,13 @@ impl Signals {
 }
 
 /// Waits for SIGINT or SIGTERM; SIGHUP loads the policy anew; counts are recorded every [`FLUSH_EVERY`].
-pub(super) async fn wait(mut signals: Signals, gate: &Gate, ledger: &Ledger, clock: &Clock, reload: &Arc<Reloader>) {
+pub(super) async fn wait(mut signals: Signals, reload: &Arc<Reloader>, refusals: &mut Refusals<'_>) {
     loop {
         tokio::select! {
             () = next(&mut signals.interrupt) => return,
             () = next(&mut signals.terminate) => return,
             () = next(&mut signals.hangup) => reload_off_thread(reload),
-            () = tokio::time::sleep(FLUSH_EVERY) => flush(gate, ledger, clock).await,
+            () = tokio::time::sleep(FLUSH_EVERY) => refusals.flush().await,
         }
     }
 }
@@ -89,18 +89,39 @@ fn reload_off_thread(reload: &Arc<Reloader>) {
     });
 }
 
-/// Writes the counts of refusals that got no record of their own.
-pub(super) async fn flush(gate: &Gate, ledger: &Ledger, clock: &Clock) {
-    let mut counts = gate.flood().take();
-    if counts.is_empty() {
-        return;
+/// Writes down how many refusals got no record of their own.
+pub(super) struct Refusals<'a> {
+    gate: &'a Gate,
+    ledger: &'a Ledger,
+    clock: &'a Clock,
+    /// What came before is written down.
+    since: Timestamp,
+}
+
+impl<'a> Refusals<'a> {
+    /// Counts from now on.
+    pub(super) fn new(gate: &'a Gate, ledger: &'a Ledger, clock: &'a Clock) -> Self {
+        Refusals { gate, ledger, clock, since: clock.now() }
     }
-    let heads = counts.remove(&Reason::RequestMalformed).unwrap_or(0);
-    let now = clock.now();
-    let from = crate::types::Timestamp::from_micros(now.micros() - FLUSH_EVERY.as_micros() as i64);
-    let head = event::refusals(Stamp::new(now), from, now, &counts, heads);
-    if let Err(error) = ledger.append(Draft::bare(Head::Event(head))).await {
-        tracing::error!(%error, "counts of refusals could not be recorded");
+
+    /// Records the counts so far; they are kept where that fails.
+    pub(super) async fn flush(&mut self) {
+        let counts = self.gate.flood().take();
+        let now = self.clock.now();
+        if counts.is_empty() {
+            self.since = now;
+            return;
+        }
+        let mut told = counts.clone();
+        let heads = told.remove(&Reason::RequestMalformed).unwrap_or(0);
+        let head = event::refusals(Stamp::new(now), self.since, now, &told, heads);
+        match self.ledger.append(Draft::bare(Head::Event(head))).await {
+            Ok(_) => self.since = now,
+            Err(error) => {
+                tracing::error!(%error, "counts of refusals could not be recorded yet");
+                self.gate.flood().put_back(counts);
+            }
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Why the gateway does not start or stopped badly, and with which exit code.
 
-use crate::config::ConfigFault;
+use crate::config::{ConfigError, ConfigFault};
 use crate::ledger::OpenError;
 use crate::policy::PolicyFault;
 
@@ -25,6 +25,15 @@ pub enum AppError {
     /// Something outside failed.
     #[error("{0}")]
     Io(String),
+}
+
+impl From<ConfigError> for AppError {
+    fn from(error: ConfigError) -> Self {
+        match error {
+            ConfigError::Unreadable(message) => AppError::Io(message),
+            ConfigError::Faults(faults) => AppError::Config(faults),
+        }
+    }
 }
 
 impl AppError {

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::config::{Config, CredentialSource, VendorConfig};
 use crate::pipeline::{Route, Routes};
-use crate::upstream::{self, EgressConfig, UpstreamLimits, Upstreams, VendorTarget};
+use crate::upstream::{self, CredentialError, EgressConfig, UpstreamLimits, Upstreams, VendorTarget};
 use crate::vendor::{DialectId, dialect};
 
 use super::AppError;
@@ -43,7 +43,10 @@ fn target(vendor: &VendorConfig, demo: Option<SocketAddr>) -> Result<VendorTarge
         CredentialSource::Caller => upstream::CredentialSource::Caller,
         CredentialSource::None => upstream::CredentialSource::None,
     };
-    let credential = source.resolve(&|name| std::env::var(name).ok(), Path::new("")).map_err(|error| fault(&error))?;
+    let credential = source.resolve(&|name| std::env::var(name).ok(), Path::new("")).map_err(|error| match error {
+        CredentialError::Unreadable { .. } => AppError::Io(format!("vendor `{}`: {error}", vendor.id)),
+        _ => fault(&error),
+    })?;
     let url = match demo {
         Some(address) if vendor.url == DEMO => format!("http://{address}"),
         _ => vendor.url.clone(),

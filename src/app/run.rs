@@ -1,6 +1,6 @@
 //! `serve`: everything started in order, then waited on.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,13 +16,13 @@ use crate::ledger::{Farewell, Opened, RecoverySummary};
 use crate::pipeline::{self, Flood, Gate, GateParts, Snapshot};
 use crate::record::event::{self, By, Stamp};
 use crate::record::{Draft, Head};
-use crate::serve::{self, Certificates, Hooks, Listeners, ServeLimits, TlsFiles};
+use crate::serve::{self, Certificates, Hooks, Listeners, ServeLimits, TlsFiles, TlsFilesError};
 use crate::store::Paths;
 use crate::telemetry::Metrics;
 use crate::types::{Digest, Reason};
 use crate::upstream::Upstreams;
 
-use super::drain::{self, Drained};
+use super::drain::{self, Drained, Refusals};
 use super::reload::Reloader;
 use super::{AppError, bundle, fleet, offline};
 
@@ -60,7 +60,7 @@ impl Started {
 
 /// Runs the gateway until SIGINT or SIGTERM, then drains. `announce` is called once, when everything listens.
 pub fn serve(config: &Config, announce: impl FnOnce(&Started)) -> Result<Drained, AppError> {
-    let Base { metrics, clock, listeners, tls, opened, paths, tokens, snapshot } = Base::open(config)?;
+    let Base { metrics, clock, listeners, admin_listener, tls, opened, paths, tokens, snapshot } = Base::open(config)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(AppError::io("cannot start a runtime"))?;
     let signals = runtime.block_on(async { drain::Signals::listen() });
@@ -88,18 +88,19 @@ pub fn serve(config: &Config, announce: impl FnOnce(&Started)) -> Result<Drained
             Box::new(move || reload.run())
         },
     });
-    let admin = admin::start(admin, config.listen.admin, &paths.data().join("admin.sock"), admin_stopped);
+    let admin = admin::start(admin, admin_listener, &paths.data().join("admin.sock"), admin_stopped);
     let admin = admin.map_err(|error| AppError::Io(error.to_string()))?;
     let follower = index::follow(&config.data, Some(opened.keys.clone()), opened.ledger.committed(), metrics);
     let follower = follower.map_err(AppError::io("cannot start the index thread"))?;
     let data_plane = data_plane(config, &gate, upstreams, listeners, tls, stopped)?;
     announce(&Started::of(config, &opened, data_plane.address(), admin.address()));
 
-    runtime.block_on(drain::wait(signals, &gate, &opened.ledger, &clock, &reload));
+    let mut refusals = Refusals::new(&gate, &opened.ledger, &clock);
+    runtime.block_on(drain::wait(signals, &reload, &mut refusals));
     gate.drain();
     let _ = stop.send(true);
     let report = data_plane.join().map_err(|error| AppError::Io(error.to_string()))?;
-    runtime.block_on(drain::flush(&gate, &opened.ledger, &clock));
+    runtime.block_on(refusals.flush());
     let (drained, cut) = (report.requests_drained, report.requests_aborted);
     let ended = opened.threads.shutdown_with(Farewell { why: "signal", drained, cut });
     follower.shutdown();
@@ -158,6 +159,7 @@ struct Base {
     metrics: Arc<Metrics>,
     clock: Clock,
     listeners: Listeners,
+    admin_listener: TcpListener,
     tls: Option<Certificates>,
     opened: Opened,
     paths: Paths,
@@ -175,18 +177,22 @@ impl Base {
         let tls = certificates(&config.listen.tls)?;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let listeners = serve::bind(config.listen.gateway, cores).map_err(|error| AppError::Io(error.to_string()))?;
+        let admin_listener = admin::bind(config.listen.admin).map_err(|error| AppError::Io(error.to_string()))?;
         let opened = offline::open_ledger(config, clock.clone(), metrics.clone())?;
         let paths = Paths::new(&config.data);
         bundle::keep(&paths, &bundle)?;
         let tokens = offline::token_store(&paths, &clock)?;
-        Ok(Base { metrics, clock, listeners, tls, opened, paths, tokens, snapshot })
+        Ok(Base { metrics, clock, listeners, admin_listener, tls, opened, paths, tokens, snapshot })
     }
 }
 
 fn certificates(tls: &Tls) -> Result<Option<Certificates>, AppError> {
     let Tls::Files { certificate, key } = tls else { return Ok(None) };
     let files = TlsFiles { cert: certificate.clone(), key: key.clone() };
-    Certificates::load(files).map(Some).map_err(|error| AppError::Vendor(error.to_string()))
+    Certificates::load(files).map(Some).map_err(|error| match error {
+        TlsFilesError::Unreadable { .. } => AppError::Io(error.to_string()),
+        _ => AppError::Vendor(error.to_string()),
+    })
 }
 
 /// Records of a start beside the ledger's own: the policy in effect, a changed configuration, the dev token.

@@ -129,5 +129,5 @@ fn dispatch(cli: Cli) -> Result<u8, Failure> {
 }
 
 fn configured(overrides: &Overrides) -> Result<Config, Failure> {
-    Ok(Config::load(overrides).map_err(AppError::Config)?)
+    Ok(Config::load(overrides).map_err(AppError::from)?)
 }

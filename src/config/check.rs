@@ -63,8 +63,8 @@ pub(super) fn together(config: &Config) -> Vec<ConfigFault> {
     faults
 }
 
-fn gateway(reader: &mut Reader<'_>, root: &Table<'_>, config: &mut Config) {
-    let Some(table) = root.get("gateway").and_then(|value| value.get_ref().as_table()) else { return };
+fn gateway<'t>(reader: &mut Reader<'t>, root: &Table<'t>, config: &mut Config) {
+    let Some(table) = reader.table(root, "gateway") else { return };
     reader.only(table, "[gateway]", &["name"]);
     config.gateway_name = reader.parsed(table, "name", |name| {
         let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'.' || byte == b'-';

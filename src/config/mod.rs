@@ -19,6 +19,15 @@ use crate::types::{Digest, Label, Mode};
 pub use retention::{RETENTION, RetentionPreset};
 pub use sample::SAMPLE;
 
+/// Why there is no configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    Unreadable(String),
+    /// It was read, and this is wrong with it.
+    Faults(Vec<ConfigFault>),
+}
+
 /// One thing wrong with the configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigFault {
@@ -181,7 +190,7 @@ pub struct Overrides {
 
 impl Config {
     /// The configuration for these overrides: `--config`, else `./sealgate.toml` if present, else the embedded default.
-    pub fn load(overrides: &Overrides) -> Result<Self, Vec<ConfigFault>> {
+    pub fn load(overrides: &Overrides) -> Result<Self, ConfigError> {
         let beside = Path::new("sealgate.toml");
         let file = overrides.config.clone().or_else(|| beside.exists().then(|| beside.to_owned()));
         let mut config = match file {
@@ -194,15 +203,15 @@ impl Config {
         config.listen.gateway = overrides.gateway.unwrap_or(config.listen.gateway);
         config.listen.admin = overrides.admin.unwrap_or(config.listen.admin);
         let faults = check::together(&config);
-        if faults.is_empty() { Ok(config) } else { Err(faults) }
+        if faults.is_empty() { Ok(config) } else { Err(ConfigError::Faults(faults)) }
     }
 
-    fn read(file: &Path) -> Result<Self, Vec<ConfigFault>> {
+    fn read(file: &Path) -> Result<Self, ConfigError> {
         let text = std::fs::read_to_string(file).map_err(|error| {
-            let message = format!("cannot be read: {error}; `sealgate init` writes one to start from");
-            vec![ConfigFault { file: file.display().to_string(), line: 0, message }]
+            let hint = "`sealgate init` writes one to start from";
+            ConfigError::Unreadable(format!("cannot read the configuration `{}`: {error}; {hint}", file.display()))
         })?;
-        check::parse(file, &text)
+        check::parse(file, &text).map_err(ConfigError::Faults)
     }
 
     /// The configuration without any file.

@@ -49,6 +49,14 @@ impl Flood {
         *state.counts.entry(reason).or_default() += 1;
     }
 
+    /// Puts counts back that could not be recorded.
+    pub fn put_back(&self, counts: BTreeMap<Reason, u64>) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        for (reason, count) in counts {
+            *state.counts.entry(reason).or_default() += count;
+        }
+    }
+
     /// The counts since the last call, for a `refusals` record.
     pub fn take(&self) -> BTreeMap<Reason, u64> {
         std::mem::take(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner).counts)

@@ -195,11 +195,12 @@ fn openai_deltas_are_joined_by_choice_field_and_tool_index() {
         ],
     );
     let texts: Vec<_> = joined.values().map(String::as_str).collect();
-    assert_eq!(texts, ["ab", "r", "BC", "n", "{11}", "{0", "pq", "late", "{"]);
+    assert_eq!(texts, ["ab", "r", "BC", "n", "x", "f", "{11}", "{0", "pq", "late", "{"]);
     let forms: Vec<_> = views[2].deltas.iter().map(|delta| delta.form).collect();
-    assert_eq!(forms, [DeltaForm::Text, DeltaForm::Text, DeltaForm::Json]);
+    assert_eq!(forms[2..], [DeltaForm::Text, DeltaForm::Text, DeltaForm::Json]);
+    assert_eq!(views[3].superseded, [0, 3, 4, 5], "content, refusal, id and name go no further");
     assert_eq!(views[6].deltas[1].form, DeltaForm::Json);
-    assert_eq!(views[5].ended.len(), 6);
+    assert_eq!(views[5].ended.len(), 8);
     assert!(views[7].terminal && !views[6].terminal);
 }
 
@@ -214,7 +215,7 @@ fn tool_calls_without_an_index_are_told_apart_by_id() {
             r#"{"choices":[{"delta":{"tool_calls":[{"id":"b","function":{"name":"f","arguments":"{}"}}]}}]}"#,
         ],
     );
-    assert_eq!(joined.values().map(String::as_str).collect::<Vec<_>>(), ["{\"x\":1}", "{}"]);
+    assert_eq!(joined.values().map(String::as_str).collect::<Vec<_>>(), ["a", "f", "{\"x\":1}", "b", "f", "{}"]);
 }
 
 #[test]
