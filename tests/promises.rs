@@ -953,3 +953,260 @@ fn check_filters(site: &Site, ids: &[String]) {
     let counted = site.run(&["records", "count", "--outcome", "denied"]);
     assert!(counted.code == 0 && counted.out.trim_start().starts_with('2'), "{}", counted.out);
 }
+
+/// A vendor's stream of these bytes, in pieces of this size.
+fn in_pieces(vendor: &Vendor, case: &str, events: String, size: usize) {
+    vendor.on(case, move |_, wire| {
+        wire.write_all(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")?;
+        for piece in events.as_bytes().chunks(size) {
+            wire.write_all(format!("{:x}\r\n", piece.len()).as_bytes())?;
+            wire.write_all(piece)?;
+            wire.write_all(b"\r\n")?;
+        }
+        wire.write_all(b"0\r\n\r\n")?;
+        Ok(Next::Keep)
+    });
+}
+
+#[test]
+fn a_card_number_outside_of_the_deltas_of_a_stream_never_passes() {
+    let vendor = Vendor::start();
+    let site = Site::before(&vendor, "");
+    let events = openai_events(&["All", " is", " well."]);
+    let at = events.rfind("data: {").expect("the finish");
+    let (start, end) = events.split_at(at);
+    let (first, second) = CARD.split_at(9);
+    // What is put in, and whether the rest of the stream goes on (else it is cut).
+    let cases = [
+        ("field", format!("data: {{\"choices\":[],\"note\":\"to {CARD} now\"}}\n\n"), true),
+        ("error", format!("data: {{\"error\":{{\"message\":\"no {CARD} here\"}}}}\n\n"), true),
+        ("number", format!("data: {{\"choices\":[],\"note\":{CARD_BARE}}}\n\n"), false),
+        ("key", format!("data: {{\"choices\":[],\"{CARD}\":1}}\n\n"), false),
+        ("comment", format!(": {CARD}\n\n"), false),
+        ("event name", format!("event: {CARD}\ndata: {{}}\n\n"), false),
+        ("id", format!("id: {CARD}\ndata: {{}}\n\n"), false),
+        ("no JSON", format!("data: to {CARD} now\n\n"), false),
+        ("no JSON, split", format!("data: to {first}\n\ndata: {second} now\n\n"), false),
+        (
+            "two choices",
+            [0, 1]
+                .map(|at| format!("data: {}\n\n", json!({"choices": [{"index": at, "delta": {"content": CARD}}]})))
+                .concat(),
+            true,
+        ),
+        (
+            "unknown field",
+            format!("data: {}\n\n", json!({"choices": [{"index": 0, "delta": {"thought": {"text": CARD}}}]})),
+            true,
+        ),
+    ];
+    let gateway = site.start();
+    for (case, middle, goes_on) in cases {
+        for size in [1, 7, 100_000] {
+            in_pieces(&vendor, case, format!("{start}{middle}{end}"), size);
+            let answer = gateway.call(Call::post(OPENAI, chat("Hello", true)).case(case));
+            let text = answer.text();
+            let digits: String = text.chars().filter(char::is_ascii_digit).collect();
+            assert!(!digits.contains("4111111111"), "{case} by {size}: {text}");
+            // What came before a cut in the same read of the gateway may be cut with it.
+            assert!(!goes_on || text.starts_with(start), "{case} by {size}: {text}");
+            assert_eq!(text.ends_with(end), goes_on, "{case} by {size}: {text}");
+            let log = site.log();
+            let (_, _, completion) = log.pair(&answer.request());
+            let reason = match case {
+                "error" => Reason::UpstreamStreamError,
+                "no JSON" | "no JSON, split" => completion.reason,
+                _ => Reason::DlpPan,
+            };
+            assert_eq!(completion.reason, reason, "{case}");
+            let (outcome, status) = match goes_on {
+                true if case == "error" => (AnswerOutcome::Redacted, Status::StreamError),
+                true => (AnswerOutcome::Redacted, Status::Completed),
+                false => (AnswerOutcome::Cut, Status::CutByPolicy),
+            };
+            assert_eq!((completion.outcome, completion.status), (outcome, status), "{case} by {size}");
+            if !goes_on {
+                assert!(
+                    text.contains(reason.as_str()) && text.contains(&answer.request()),
+                    "{case}: told in the stream: {text}"
+                );
+            }
+        }
+    }
+    gateway.stop();
+    site.verify();
+}
+
+#[test]
+fn an_answer_that_cannot_be_scanned_is_withheld() {
+    let vendor = Vendor::start();
+    let site = Site::before(&vendor, "[limits]\nanswer_bytes_max = 10000\n");
+    let json = "content-type: application/json\r\n";
+    vendor.answers("coding", chunked(&format!("{json}content-encoding: rot13\r\n"), b"{}"));
+    vendor.answers("no gzip", chunked(&format!("{json}content-encoding: gzip\r\n"), b"{}"));
+    vendor.answers("binary", chunked("content-type: audio/mpeg\r\n", &[0xff, 0xfe, 0, 1]));
+    vendor.answers("stream", chunked("content-type: text/event-stream\r\ncontent-encoding: rot13\r\n", b"data: x\n\n"));
+    vendor.answers("large", chunked(json, format!("{{\"text\":\"{}\"}}", "word ".repeat(3000)).as_bytes()));
+    let mut bomb = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    bomb.write_all(&[b' '; 1_000_000]).expect("packed");
+    vendor.answers("bomb", chunked(&format!("{json}content-encoding: gzip\r\n"), &bomb.finish().expect("packed")));
+    let gateway = site.start();
+    for case in ["coding", "no gzip", "binary", "stream", "large", "bomb"] {
+        let call = Call::post(OPENAI, chat("Hello", case == "stream")).case(case);
+        let answer = gateway.call(call.clone());
+        let reason = if case == "large" { Reason::AnswerTooLarge } else { Reason::AnswerUnscannable };
+        assert_eq!(answer.status, 403, "{case}: {}", answer.text());
+        check_shape(case, &call, &answer, reason);
+        let log = site.log();
+        assert_eq!(log.pair(&answer.request()).2.reason, reason, "{case}");
+    }
+    gateway.stop();
+    site.verify();
+}
+
+#[test]
+fn compressed_requests_and_answers_are_scanned() {
+    let vendor = Vendor::start();
+    let site = Site::before(&vendor, "");
+    let gzip = |bytes: &[u8]| {
+        let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        packer.write_all(bytes).expect("packed");
+        packer.finish().expect("packed")
+    };
+    let text = format!(r#"{{"text":"to {CARD} now"}}"#);
+    vendor.answers(
+        "whole",
+        chunked("content-type: application/json\r\ncontent-encoding: gzip\r\n", &gzip(text.as_bytes())),
+    );
+    let events = openai_events(&["to 4111 1111", " 1111 1111", " now"]);
+    vendor.answers(
+        "stream",
+        chunked("content-type: text/event-stream\r\ncontent-encoding: gzip\r\n", &gzip(events.as_bytes())),
+    );
+    let gateway = site.start();
+    let answer = gateway.call(Call::post(OPENAI, chat("Hello", false)).case("whole"));
+    assert_eq!((answer.text(), answer.header("content-encoding")), (text.replace(CARD, "[redacted:pci.pan]"), None));
+    let answer = gateway.call(Call::post(OPENAI, chat("Hello", true)).case("stream"));
+    assert!(answer.text().contains("[redacted:pci.pan]") && answer.text().ends_with("[DONE]\n\n"), "{}", answer.text());
+    assert!(!answer.text().contains("4111 1111"), "{}", answer.text());
+    let plain = chat(&format!("to {CARD} now"), false);
+    let answer = gateway.call(Call::post(OPENAI, gzip(&plain)).header("content-encoding", "gzip"));
+    assert_eq!(answer.header("sealgate-outcome"), Some("redacted"));
+    let seen = vendor.last();
+    assert_eq!(
+        String::from_utf8_lossy(&seen.body),
+        String::from_utf8_lossy(&plain).replace(CARD, "[redacted:pci.pan]")
+    );
+    assert_eq!(seen.header("content-encoding"), None);
+    let clean = gzip(&chat("Hello", false));
+    gateway.call(Call::post(OPENAI, clean.clone()).header("content-encoding", "gzip"));
+    assert_eq!((vendor.last().body, vendor.last().header("content-encoding")), (clean, Some("gzip")));
+}
+
+#[test]
+fn a_caller_may_bring_its_own_vendor_key() {
+    let vendor = Vendor::start();
+    let url = vendor.address;
+    let site = Site::with(&format!(
+        "[[vendor]]\nid = \"openai\"\ndialect = \"openai\"\nurl = \"http://{url}\"\ncredential = \"caller\"\n[[route]]\nvendor = \"openai\"\n"
+    ));
+    let gateway = site.start();
+    let own = || Call::post(OPENAI, chat("Hello", false)).header("authorization", "Bearer own-vendor-key");
+    let answer = gateway.bare(own().header("sealgate-authorization", format!("Bearer {}", gateway.token)));
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let seen = vendor.last();
+    assert_eq!(
+        (seen.header("authorization"), seen.header("sealgate-authorization")),
+        (Some("Bearer own-vendor-key"), None)
+    );
+    assert_eq!(gateway.bare(own()).json()["error"]["code"], "identity.missing");
+    let only = gateway.call(Call::post(OPENAI, chat("Hello", false)));
+    assert_eq!(only.json()["error"]["code"], "identity.missing", "the usual place is the vendor's here");
+    assert_eq!(vendor.calls(), 1);
+    gateway.stop();
+    for (path, bytes) in common::files(site.path()) {
+        assert!(common::find(&bytes, b"own-vendor-key").is_none(), "{}", path.display());
+    }
+}
+
+#[test]
+fn odd_but_legal_http_is_served_and_recorded() {
+    let vendor = Vendor::start();
+    let site = Site::before(&vendor, "");
+    vendor.answers("204", "HTTP/1.1 204 No Content\r\nx-a: b\r\n\r\n");
+    vendor.answers("early", "HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-type: application/json\r\n\r\n{}");
+    vendor.answers("trailers", "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ncontent-type: application/json\r\n\r\n2\r\n{}\r\n0\r\nx-trailer: 1\r\n\r\n");
+    vendor.answers(
+        "redirect",
+        "HTTP/1.1 307 Temporary Redirect\r\nlocation: http://elsewhere.test/\r\ncontent-length: 0\r\n\r\n",
+    );
+    let gateway = site.start();
+    for (case, status) in [("204", 204), ("early", 200), ("trailers", 200), ("redirect", 307)] {
+        let answer = gateway.call(Call::post(OPENAI, chat("Hello", false)).case(case).header("connection", "close"));
+        assert_eq!(answer.status, status, "{case}: {}", answer.text());
+        let log = site.log();
+        assert_eq!(log.pair(&answer.request()).2.http_status, status, "{case}");
+    }
+    // A client that waits for leave to send its body.
+    let body = chat("Hello", false);
+    let mut connection = Connection::open(gateway.gateway);
+    let mut call = Call::post(OPENAI, "").token(&gateway.token).header("expect", "100-continue");
+    call.headers.push(("content-length".to_owned(), body.len().to_string()));
+    let head = String::from_utf8(call.bytes()).expect("text").replace("content-length: 0\r\n", "");
+    connection.send(head.as_bytes()).expect("sent");
+    std::thread::sleep(Duration::from_millis(100));
+    connection.send(&body).expect("sent");
+    assert_eq!(connection.head().expect("a head").status, 200);
+    assert_eq!((vendor.last().header("expect"), vendor.last().body), (None, body));
+    // Two requests in one write, and HEAD.
+    let two = [Call::get("/openai/v1/models"), Call::post(OPENAI, chat("Hello", false))]
+        .map(|call| call.token(&gateway.token).bytes());
+    let mut connection = Connection::open(gateway.gateway);
+    connection.send(&two.concat()).expect("sent");
+    for _ in 0..2 {
+        let mut answer = connection.head().expect("a head");
+        connection.rest(&mut answer);
+        assert_eq!(answer.status, 200);
+    }
+    let mut connection = Connection::open(gateway.gateway);
+    connection.send(&Call::new("HEAD", "/openai/v1/models").token(&gateway.token).bytes()).expect("sent");
+    assert_eq!(connection.head().expect("a head").status, 403);
+    gateway.stop();
+    assert!(site.log().open().is_empty());
+    site.verify();
+}
+
+#[test]
+fn a_flood_of_nobodies_is_bounded_counted_and_recorded() {
+    let vendor = Vendor::start();
+    let site = Site::before(&vendor, "[limits]\nunauthenticated_records_per_second = 5\n");
+    let gateway = site.start();
+    let mut connection = Connection::open(gateway.gateway);
+    let (mut recorded, mut counted) = (0, 0);
+    for _ in 0..100 {
+        let answer = connection.call(&Call::post(OPENAI, chat("Hello", false))).expect("an answer");
+        assert_eq!(answer.status, 401);
+        match answer.header("sealgate-record") {
+            Some(_) => recorded += 1,
+            None => counted += 1,
+        }
+    }
+    assert!(recorded >= 5 && counted > 30, "{recorded} recorded, {counted} counted");
+    for _ in 0..3 {
+        let mut connection = Connection::open(gateway.gateway);
+        connection.send(b"NOT HTTP AT ALL\r\n\r\n").expect("sent");
+        let _ = connection.head();
+    }
+    assert_eq!(gateway.call(Call::post(OPENAI, chat("Hello", false))).status, 200, "the known are not shut out");
+    gateway.stop();
+    let log = site.log();
+    assert_eq!(log.decisions().len(), recorded + 1);
+    let total = |head: &&sealgate::record::EventHead| {
+        let fields = serde_json::to_value(&head.fields).expect("json");
+        (fields["counts"]["identity.missing"].as_u64().unwrap_or(0), fields["heads"].as_u64().unwrap_or(0))
+    };
+    let refusals = log.events(sealgate::record::Kind::Refusals);
+    let (missing, heads) = refusals.iter().map(total).fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
+    assert_eq!((missing, heads), (counted, 3), "{refusals:?}");
+    site.verify();
+}

@@ -347,3 +347,88 @@ fn one_changed_byte_anywhere_in_the_log_is_found() {
     assert!(bad.is_empty(), "{} changes went unseen:\n{}", bad.len(), bad.join("\n"));
     site.verify();
 }
+
+#[test]
+fn a_log_that_lost_or_moved_a_line_is_found() {
+    let vendor = Vendor::start();
+    let site = Site::before(&vendor, "");
+    let gateway = site.start();
+    for number in 0..3 {
+        gateway.call(traced(number, false));
+    }
+    gateway.stop();
+    let segment = site.data().join("log/1/000000000000.jsonl");
+    let good = std::fs::read(&segment).expect("a segment");
+    let lines: Vec<&[u8]> = good.split_inclusive(|byte| *byte == b'\n').collect();
+    let check = |what: &str, bytes: Vec<u8>| {
+        std::fs::write(&segment, bytes).expect("written");
+        let ran = site.run(&["records", "verify"]);
+        assert!(ran.code == 1 && ran.out.starts_with("INVALID"), "{what}: {} {}{}", ran.code, ran.out, ran.err);
+        let fault = ran.out.lines().find_map(|line| line.trim().strip_prefix("fault ")).unwrap_or_default();
+        assert!(fault.contains("record ") && fault.contains(": "), "{what}: which record, and why? {}", ran.out);
+    };
+    for at in 0..lines.len() {
+        let mut fewer = lines.clone();
+        fewer.remove(at);
+        check(&format!("without line {}", at + 1), fewer.concat());
+        let mut twice = lines.clone();
+        twice.insert(at, lines[at]);
+        check(&format!("line {} twice", at + 1), twice.concat());
+        if at > 0 {
+            let mut swapped = lines.clone();
+            swapped.swap(at - 1, at);
+            check(&format!("lines {at} and {} swapped", at + 1), swapped.concat());
+            check(&format!("cut after line {at}"), lines[..at].concat());
+        }
+    }
+    check("empty", Vec::new());
+    check("more after the shutdown", [&good[..], b"x"].concat());
+    std::fs::write(&segment, &good).expect("written");
+    site.verify();
+    std::fs::remove_file(site.data().join("index.sqlite")).expect("there");
+    let ran = site.run(&["records", "count"]);
+    assert!(ran.code == 0 && ran.out.trim_start().starts_with('3'), "the index is rebuilt: {}{}", ran.out, ran.err);
+    let published = site.data().join("log/1/checkpoint");
+    std::fs::remove_file(&published).expect("there");
+    let ran = site.run(&["records", "verify"]);
+    eprintln!("without its published checkpoint: {} {}", ran.code, ran.out.lines().next().unwrap_or_default());
+}
+
+#[test]
+fn a_log_verifies_while_it_is_written() {
+    let vendor = Vendor::start();
+    let site = Site::before(&vendor, "");
+    let gateway = site.start();
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for client in 0..4 {
+            let (gateway, stop) = (&gateway, &stop);
+            scope.spawn(move || {
+                for number in 0.. {
+                    assert_eq!(gateway.call(traced(client * 10_000 + number, number % 2 == 0)).status, 200);
+                    if stop.load(Ordering::SeqCst) {
+                        return;
+                    }
+                    std::thread::sleep(Duration::from_millis(20));
+                }
+            });
+        }
+        for round in 0..8 {
+            let start = Instant::now();
+            let ran = site.run(&["records", "verify"]);
+            let verified = start.elapsed();
+            let listed = site.run(&["records", "list", "--limit", "5", "--format", "jsonl"]);
+            eprintln!(
+                "round {round}: {verified:?}, {:?}: {}",
+                start.elapsed(),
+                ran.out.lines().next().unwrap_or_default()
+            );
+            stop.store(ran.code != 0 || listed.code != 0, Ordering::SeqCst);
+            assert!(ran.code == 0 && ran.out.starts_with("OK"), "{}{}", ran.out, ran.err);
+            assert!(listed.code == 0 && listed.out.lines().count() <= 5, "{}{}", listed.out, listed.err);
+        }
+        stop.store(true, Ordering::SeqCst);
+    });
+    gateway.stop();
+    site.verify();
+}

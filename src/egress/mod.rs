@@ -144,8 +144,9 @@ fn tls(config: &EgressConfig) -> Result<ClientConfig, EgressConfigError> {
 pub const CONNECT_TIMEOUT_SECONDS: u64 = 10;
 /// Idle connections kept per vendor and core: as many as a busy core has requests open at once.
 pub const IDLE_CONNECTIONS_MAX: usize = 64;
-/// Below the 60 s after which common load balancers close an idle connection.
-pub const IDLE_CONNECTION_SECONDS: u64 = 30;
+/// Below the 5 s after which Node's servers close an idle connection by default, and far below what load balancers do:
+/// nothing is tried again here, so a request written to a connection that is just closing would be lost.
+pub const IDLE_CONNECTION_SECONDS: u64 = 4;
 /// Header lines in one answer.
 const ANSWER_HEADERS_MAX: usize = 256;
 /// Decoded header bytes in one HTTP/2 answer (names, values, 32 for each: RFC 9113 section 6.5.2).

@@ -45,7 +45,7 @@ pub(super) fn write(
     Ok(recovered.unclean.then_some(summary))
 }
 
-fn commit_last(sealer: &Sealer, writer: &mut Writer, group: Group) -> Result<(), StoreError> {
+fn commit_last(sealer: &mut Sealer, writer: &mut Writer, group: Group) -> Result<(), StoreError> {
     if !group.is_empty() {
         writer.commit(sealer.finish(group))?;
     }

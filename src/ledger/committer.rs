@@ -235,8 +235,8 @@ impl Committer {
                 sealer.append(group, &Head::Completion(*completion).encode(), &sections);
                 (since, Reply::Record { to, sealed })
             }
-            Submission::Event { record, to, since } => {
-                (since, Reply::Record { to, sealed: sealer.append(group, &record.head, &record.sections) })
+            Submission::Event { head, sections, to, since } => {
+                (since, Reply::Record { to, sealed: sealer.append_event(group, *head, &sections) })
             }
         };
         group.waiters.push(Waiter { since, reply });

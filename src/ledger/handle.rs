@@ -46,8 +46,10 @@ pub(super) enum Submission {
         to: ReplyTo<Sealed>,
         since: Stopwatch,
     },
+    /// Written on the seal thread, which alone knows how many groups are before it.
     Event {
-        record: Encoded,
+        head: Box<Head>,
+        sections: Sections,
         to: ReplyTo<Sealed>,
         since: Stopwatch,
     },
@@ -122,7 +124,8 @@ impl Ledger {
             return Err(LedgerError::Misuse("decisions and completions have their own ways in"));
         }
         let record = encode(&draft.head, draft.sections)?;
-        self.submit(|to| Submission::Event { record, to, since }, || ()).await
+        let (head, sections) = (Box::new(draft.head), record.sections);
+        self.submit(|to| Submission::Event { head, sections, to, since }, || ()).await
     }
 
     /// The log's name: `<gateway name>/<generation>`.
@@ -208,5 +211,5 @@ fn encode(head: &Head, sections: Sections) -> Result<Encoded, LedgerError> {
     Ok(Encoded { head: head_bytes, sections })
 }
 
-/// What a record line adds to its head, and the decision's index in a completion: under 256 bytes.
+/// What a record line adds to its head, the decision's index in a completion, `groups` in an event: under 256 bytes.
 const FRAME_ROOM: usize = 256;

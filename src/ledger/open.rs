@@ -72,8 +72,11 @@ pub fn open_on(
     let committed = &recovered.committed;
     let size = committed.frontier.len();
     let shared = Shared::new(metrics, paths.data(), size);
-    let segment =
-        SegmentState { records: committed.segment_records, day: committed.last.map_or(i64::MIN, |(_, day)| day) };
+    let segment = SegmentState {
+        records: committed.segment_records,
+        day: committed.last.map_or(i64::MIN, |(_, day)| day),
+        groups: committed.groups,
+    };
     let mut sealer = Sealer::new(
         Arc::clone(&identity.origin),
         clock,

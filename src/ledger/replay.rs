@@ -25,6 +25,8 @@ pub(super) struct Committed {
     pub(super) end: Option<(SegmentFile, u64)>,
     /// Records of that segment.
     pub(super) segment_records: u64,
+    /// Checkpoint lines.
+    pub(super) groups: u64,
     /// Kind and UTC day of the last record.
     pub(super) last: Option<(Kind, i64)>,
     /// The configuration digest of the last boot.
@@ -235,6 +237,7 @@ impl<'a> Replay<'a> {
         self.committed.epoch = self.epoch.clone();
         self.committed.end = Some((segment.clone(), end));
         self.committed.segment_records = self.segment_records;
+        self.committed.groups = self.committed.groups.saturating_add(1);
         self.committed.last = self.last;
         self.committed.config = self.config.clone();
         self.group_records = 0;

@@ -28,6 +28,8 @@ pub(super) struct Sealer {
     pub(super) open: BTreeMap<u64, OpenDecision>,
     segment: SegmentState,
     segment_records_max: u64,
+    /// Checkpoint lines of this generation so far.
+    groups: u64,
 }
 
 /// How far the segment is that the next group goes into.
@@ -37,6 +39,8 @@ pub(super) struct SegmentState {
     pub(super) records: u64,
     /// UTC day of its last group.
     pub(super) day: i64,
+    /// Checkpoint lines of the generation so far.
+    pub(super) groups: u64,
 }
 
 impl Sealer {
@@ -52,7 +56,18 @@ impl Sealer {
     ) -> Result<Sealer, KeyError> {
         let epoch_day = clock.now().day();
         let epoch = Signer::generate()?;
-        Ok(Sealer { origin, clock, log_key, epoch, epoch_day, frontier, open, segment, segment_records_max })
+        Ok(Sealer {
+            origin,
+            clock,
+            log_key,
+            epoch,
+            epoch_day,
+            frontier,
+            open,
+            segment,
+            segment_records_max,
+            groups: segment.groups,
+        })
     }
 
     /// The checkpoint a record made now would follow.
@@ -111,7 +126,13 @@ impl Sealer {
 
     /// Adds an event the ledger makes itself.
     pub(super) fn event(&mut self, group: &mut Group, head: record::EventHead) -> Sealed {
-        self.append_signed(group, &Head::Event(head).encode(), false)
+        self.append_event(group, Head::Event(head), &Sections::new())
+    }
+
+    /// Adds an event, which tells how many checkpoint lines are before it: none can be taken out unseen.
+    pub(super) fn append_event(&mut self, group: &mut Group, mut head: Head, sections: &Sections) -> Sealed {
+        head.set_groups(self.groups);
+        self.append(group, &head.encode(), sections)
     }
 
     /// Closes an open decision without its [`super::Open`]; nothing if it has its completion already.
@@ -142,7 +163,8 @@ impl Sealer {
     }
 
     /// Ends a group with its checkpoint line, signed by the epoch key.
-    pub(super) fn finish(&self, mut group: Group) -> ClosedGroup {
+    pub(super) fn finish(&mut self, mut group: Group) -> ClosedGroup {
+        self.groups = self.groups.saturating_add(1);
         let checkpoint = self.head();
         let note = note::sign(&checkpoint, &[&self.epoch]);
         group.line(&record::checkpoint_line(&note));
