@@ -160,7 +160,12 @@ async fn pump(
         if events.has_ended() {
             ended.get_or_insert_with(Stopwatch::start);
         }
-        let patience = ended.map_or(FOREVER, |ended| AFTER_TERMINAL.saturating_sub(ended.elapsed()));
+        let first_word = events.first_word_waits();
+        let patience = match ended {
+            Some(ended) => AFTER_TERMINAL.saturating_sub(ended.elapsed()),
+            None if first_word => FIRST_WORD,
+            None => FOREVER,
+        };
         if patience.is_zero() || events.is_overrun() {
             return Stopped::End;
         }
@@ -173,6 +178,14 @@ async fn pump(
             Ok(Some(Ok(received))) => received,
             Ok(Some(Err(error))) => return Stopped::Broken(error.reason()),
             Ok(None) if !pieces.is_complete() => return Stopped::Broken(Reason::UpstreamError),
+            Err(_) if first_word && ended.is_none() => {
+                events.release_first_word();
+                let ready = events.ready(exchange);
+                if !deliver(events, delivery, ready).await {
+                    return Stopped::Gone;
+                }
+                continue;
+            }
             Ok(None) | Err(_) => return Stopped::End,
         };
         let watch = Stopwatch::start();
@@ -239,6 +252,10 @@ async fn finish(
 
 /// Pieces that may wait for a slow caller; a piece is what one read from the vendor released, 16 KiB as a rule.
 const DELIVERY_PIECES: usize = 16;
+
+/// How long an answer's first word is held to see what follows it. Later words wait for the next piece; the first one is
+/// what a person watches for.
+const FIRST_WORD: Duration = Duration::from_millis(20);
 
 /// How long the vendor may take to end its body after the dialect's terminal event. Usually both come together; a
 /// caller should not wait for a vendor that keeps its connection open, and nothing after the terminal event is read.

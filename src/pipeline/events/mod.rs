@@ -327,7 +327,23 @@ impl Events {
     }
 
     fn is_released(&self, event: &Pending) -> bool {
-        event.strings.iter().all(|piece| self.scan.released(piece.channel) >= piece.span.end)
+        event.strings.iter().all(|piece| self.texts.released(&self.scan, piece.channel) >= piece.span.end)
+    }
+
+    /// Whether the oldest event waits only because an answer's very first word might be the beginning of something.
+    pub(super) fn first_word_waits(&self) -> bool {
+        let held = |piece: &&Piece| self.texts.released(&self.scan, piece.channel) < piece.span.end;
+        let Some(event) = self.queue.front() else { return false };
+        let mut waiting = event.strings.iter().filter(held).peekable();
+        waiting.peek().is_some() && waiting.all(|piece| self.texts.is_first_word(piece.channel))
+    }
+
+    /// Lets it go.
+    pub(super) fn release_first_word(&mut self) {
+        let channels: Vec<u32> = self.queue.front().into_iter().flat_map(|e| &e.strings).map(|p| p.channel).collect();
+        for channel in channels.into_iter().filter(|channel| self.texts.is_first_word(*channel)).collect::<Vec<_>>() {
+            self.texts.release_first_word(channel);
+        }
     }
 
     /// The event's bytes, changed only inside what is replaced.

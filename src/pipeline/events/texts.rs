@@ -39,6 +39,8 @@ pub(super) struct Texts {
 #[derive(Default)]
 struct Text {
     length: usize,
+    /// Up to where it went out although a match might still have begun there ([`Texts::release_first_word`]).
+    early: usize,
     /// Findings to replace, in order.
     replaced: Vec<Edit>,
     /// The text, while there is room for it.
@@ -100,9 +102,32 @@ impl Texts {
         channels.into_iter().for_each(|channel| self.force(scan, channel));
     }
 
+    /// Whether all there is of a channel is one plain word of letters.
+    pub(super) fn is_first_word(&self, channel: u32) -> bool {
+        let text = self.channels.get(&channel).and_then(|text| text.kept.as_deref()).unwrap_or_default();
+        (1..=FIRST_WORD_BYTES_MAX).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphabetic())
+    }
+
+    /// Lets a channel's first word go. A finding that begins in it is replaced from its end on.
+    pub(super) fn release_first_word(&mut self, channel: u32) {
+        if let Some(text) = self.channels.get_mut(&channel) {
+            text.early = text.length;
+        }
+    }
+
+    /// Up to where a channel's text may go out.
+    pub(super) fn released(&self, scan: &StreamScan, channel: u32) -> usize {
+        scan.released(channel).max(self.channels.get(&channel).map_or(0, |text| text.early))
+    }
+
     /// Notes a replacement in a channel.
-    pub(super) fn replace(&mut self, channel: u32, edit: Edit) {
-        let replaced = &mut self.channels.entry(channel).or_default().replaced;
+    pub(super) fn replace(&mut self, channel: u32, mut edit: Edit) {
+        let text = self.channels.entry(channel).or_default();
+        edit.span.start = edit.span.start.max(text.early);
+        if edit.span.is_empty() {
+            return;
+        }
+        let replaced = &mut text.replaced;
         let at = replaced.partition_point(|known| known.span.start <= edit.span.start);
         replaced.insert(at, edit);
     }
@@ -151,6 +176,10 @@ pub(super) fn pointer(channel: u32) -> String {
 
 /// Text kept for commitments, all channels of a stream together, bytes.
 const KEPT_BYTES_MAX: usize = 1 << 20;
+
+/// Longest first word that may go out before it is decided, bytes: what an e-mail address or a key could lose of its
+/// beginning, in exchange for a first token that does not wait for the second.
+const FIRST_WORD_BYTES_MAX: usize = 16;
 
 /// First number of channels that went on after being decided; dialects number from 0 to 16,384.
 const CONTINUED_FROM: u32 = 1 << 20;

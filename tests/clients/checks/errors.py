@@ -50,7 +50,7 @@ def bad_starts(folder):
     fails_to_start(fresh("syntax", "[listen\n"), 64, "sealgate.toml")
     missing = fresh("missing-key")
     (missing.folder / "openai.key").unlink()
-    fails_to_start(missing, 64, "openai.key")
+    fails_to_start(missing, 74, "openai.key")
     taken = fresh("taken")
     with socket.socket() as held:
         held.bind(("127.0.0.1", taken.port))
