@@ -76,3 +76,13 @@ pub(crate) fn files(folder: &std::path::Path) -> Vec<(std::path::PathBuf, Vec<u8
     found.sort();
     found
 }
+
+/// Whether `strace` is there. Where CI runs it must be; elsewhere what needs it is left out, and said so.
+pub(crate) fn has_strace() -> bool {
+    let found = std::process::Command::new("strace").arg("-V").output().is_ok_and(|output| output.status.success());
+    if !found {
+        assert!(std::env::var_os("CI").is_none(), "strace is missing: .ci/run installs it");
+        println!("left out: strace is not installed");
+    }
+    found
+}
