@@ -6,7 +6,6 @@ use std::path::Path;
 use crate::config::{Config, CredentialSource, VendorConfig};
 use crate::pipeline::{Route, Routes};
 use crate::upstream::{self, CredentialError, EgressConfig, UpstreamLimits, Upstreams, VendorTarget};
-use crate::vendor::{DialectId, dialect};
 
 use super::AppError;
 
@@ -59,10 +58,7 @@ pub(super) fn routes(config: &Config) -> Routes {
     let routes = config.routes.iter().map(|route| {
         let vendor = config.vendors.iter().find(|vendor| vendor.id == route.vendor);
         let names = vendor.map_or(&[][..], |vendor| &vendor.dialects);
-        let mut dialects: Vec<_> = names.iter().filter_map(|name| name.parse().ok()).map(dialect).collect();
-        if dialects.is_empty() {
-            dialects.push(dialect(DialectId::OpenAi));
-        }
+        let dialects = names.iter().filter_map(|name| name.parse().ok()).collect();
         Route {
             name: route.name.as_str().into(),
             path: route.path.clone(),

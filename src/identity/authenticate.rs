@@ -18,23 +18,6 @@ impl Authenticator {
         Authenticator { tokens }
     }
 
-    /// Who presents these headers and this query at `now`, on a route of `route_tenant`.
-    ///
-    /// # Errors
-    /// The reason to refuse: `identity.*`, or `authz.tenant` for a caller of another tenant, or `gateway.error` where
-    /// the token store cannot be asked.
-    pub fn authenticate(
-        &self,
-        headers: &HeaderMap,
-        query: Option<&str>,
-        place: Place,
-        now: Timestamp,
-        route_tenant: &str,
-    ) -> Result<Principal, Reason> {
-        let principal = self.identify(headers, query, place, now)?;
-        if *principal.tenant == *route_tenant { Ok(principal) } else { Err(Reason::AuthzTenant) }
-    }
-
     /// Who presents these headers and this query at `now`, of whatever tenant: the caller compares that with the
     /// route's, so that a refusal's record can name who was refused.
     ///

@@ -44,7 +44,7 @@ fn headers(pairs: &[(&str, &str)]) -> HeaderMap {
 }
 
 fn ask(f: &Fixture, pairs: &[(&str, &str)], query: Option<&str>) -> Result<String, Reason> {
-    let found = f.who.authenticate(&headers(pairs), query, Place::Usual, NOW, "default");
+    let found = f.who.identify(&headers(pairs), query, Place::Usual, NOW);
     found.map(|principal| principal.credential_id.to_string())
 }
 
@@ -93,8 +93,6 @@ fn what_is_not_one_known_token_is_refused_with_its_reason() {
     }
     assert_eq!(ask(&f, &[("authorization", &bearer)], Some("key=sg_other")), Err(Reason::IdentityConflict));
     assert_eq!(ask(&f, &[("authorization", &bearer)], Some("key=&monkey=1")), Ok(f.info.id.clone()));
-    let other = f.who.authenticate(&headers(&[("authorization", &bearer)]), None, Place::Usual, NOW, "acme");
-    assert_eq!(other.map(|_| ()), Err(Reason::AuthzTenant));
 }
 
 #[test]
@@ -103,11 +101,11 @@ fn on_a_caller_route_only_the_sealgate_header_counts() {
     let bearer = format!("Bearer {}", f.token);
     for value in [f.token.as_str(), bearer.as_str()] {
         let map = headers(&[("authorization", "Bearer the-callers-own"), ("sealgate-authorization", value)]);
-        let found = f.who.authenticate(&map, Some("key=own"), Place::SealgateHeader, NOW, "default");
+        let found = f.who.identify(&map, Some("key=own"), Place::SealgateHeader, NOW);
         assert_eq!(found.map(|p| p.subject.expose().to_string()), Ok("ada".to_owned()));
     }
     let map = headers(&[("authorization", &bearer)]);
-    let found = f.who.authenticate(&map, None, Place::SealgateHeader, NOW, "default");
+    let found = f.who.identify(&map, None, Place::SealgateHeader, NOW);
     assert_eq!(found.map(|_| ()), Err(Reason::IdentityMissing));
 }
 
@@ -117,7 +115,7 @@ fn expiry_and_revocation_count_at_once() {
     let end = Timestamp::from_micros(NOW.micros() + 1);
     let (token, _) = f.store.create(NewToken { expires: Some(end), ..new("short") }).unwrap();
     let map = headers(&[("x-api-key", token.expose())]);
-    let at = |now| f.who.authenticate(&map, None, Place::Usual, now, "default").map(|_| ());
+    let at = |now| f.who.identify(&map, None, Place::Usual, now).map(|_| ());
     assert_eq!((at(NOW), at(end)), (Ok(()), Err(Reason::IdentityExpired)));
     let revoked = f.store.revoke(&f.info.id).unwrap();
     assert_eq!(revoked.revoked, Some(NOW));

@@ -68,7 +68,7 @@ pub(super) fn refused(
     response
 }
 
-/// Adds the gateway's headers (DESIGN section 6), taking away any that the vendor made up.
+/// Adds the gateway's headers (DESIGN section 6).
 pub(super) fn label(
     headers: &mut HeaderMap,
     request: RequestId,
@@ -76,11 +76,6 @@ pub(super) fn label(
     policy: &PolicyRef,
     sealed: Option<&Sealed>,
 ) {
-    let foreign: Vec<HeaderName> =
-        headers.keys().filter(|name| name.as_str().starts_with(OWN_PREFIX)).cloned().collect();
-    for name in foreign {
-        headers.remove(name);
-    }
     let mut put = |name: &'static str, value: String| {
         if let Ok(value) = HeaderValue::from_str(&value) {
             headers.insert(HeaderName::from_static(name), value);
@@ -116,9 +111,6 @@ fn dated(headers: &mut HeaderMap) {
         headers.insert(DATE, value);
     }
 }
-
-/// Prefix of the gateway's own headers: never forwarded, never taken from a vendor.
-pub(super) const OWN_PREFIX: &str = "sealgate-";
 
 /// `sealgate-outcome` where the ledger could not write.
 const UNRECORDED: &str = "unrecorded";

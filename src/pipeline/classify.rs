@@ -78,10 +78,12 @@ fn look(case: &mut Case, parts: &Parts, rest: &str, body: &RequestBody) -> Seen 
     let query = strip_credentials(&mut HeaderMap::new(), &query, Place::Usual);
     let path_scan = scanner.text(&format!("{below} {}", unescaped(&query.replace('+', " "))));
     seen.path_findings = path_scan.findings;
+    let path_model = case.dialect.path_model(&case.operation, rest);
     let plain = &body.plain;
     if plain.is_empty() && !(case.operation.known && case.operation.reads_body) {
         seen.coverage = path_scan.coverage;
         seen.view = case.dialect.request(&case.operation, None);
+        seen.view.model = path_model;
         return seen;
     }
     let scan = match Document::parse(plain) {
@@ -95,6 +97,7 @@ fn look(case: &mut Case, parts: &Parts, rest: &str, body: &RequestBody) -> Seen 
         }
         Err(_) => scan_other(scanner, plain),
     };
+    seen.view.model = seen.view.model.take().or(path_model);
     seen.findings = scan.findings;
     seen.coverage = scan.coverage.max(path_scan.coverage);
     let opaque = seen.view.attachments.iter().any(|attachment| !attachment.scannable);

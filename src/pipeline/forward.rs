@@ -89,11 +89,9 @@ fn outbound(exchange: &Exchange, parts: Parts, rest: &str, body: RequestBody, re
     let mut headers = parts.headers;
     let query = parts.uri.query().map(|query| format!("?{query}")).unwrap_or_default();
     let path_and_query = strip_credentials(&mut headers, &format!("{rest}{query}"), case.place());
-    headers::strip_hop_by_hop(&mut headers);
-    headers::narrow_accept_encoding(&mut headers, exchange.streamed);
-    for name in [header::HOST, header::CONTENT_LENGTH, header::EXPECT] {
-        headers.remove(name);
-    }
+    headers::to_vendor(&mut headers, exchange.streamed);
+    headers.remove(header::CONTENT_LENGTH);
+    headers.remove(header::EXPECT);
     let sized = body.sized || redacted.is_some();
     let bytes = if exchange.ruling.outcome == RequestOutcome::Redacted {
         headers.remove(header::CONTENT_ENCODING);

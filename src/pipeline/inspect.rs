@@ -242,7 +242,6 @@ fn is_stream(headers: &HeaderMap) -> bool {
 }
 
 /// The vendor's own id of the exchange, for the content section.
-pub(super) fn vendor_request(headers: &HeaderMap) -> Option<String> {
-    let value = headers.get("x-request-id").or_else(|| headers.get("request-id"))?;
-    value.to_str().ok().map(str::to_owned)
+pub(super) fn vendor_request(exchange: &Exchange, headers: &HeaderMap) -> Option<String> {
+    headers.get(exchange.case.dialect.request_id_header())?.to_str().ok().map(str::to_owned)
 }

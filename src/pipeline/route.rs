@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::Method;
 
 use crate::types::{Label, Mode};
-use crate::vendor::{Dialect, Operation};
+use crate::vendor::{Dialect, DialectId, Operation, resolve};
 
 /// A checked route.
 pub struct Route {
@@ -27,8 +27,8 @@ pub struct Route {
     pub retention_days: u32,
     /// Risk class set by the operator (`high`, `limited`, `minimal`, `unassessed`).
     pub risk: Arc<str>,
-    /// Dialects in order of preference; never empty.
-    pub dialects: Vec<&'static dyn Dialect>,
+    /// Dialects in order of preference.
+    pub dialects: Vec<DialectId>,
     /// The vendor's credential is the caller's own: ours travels in `sealgate-authorization`.
     pub caller_credential: bool,
 }
@@ -36,8 +36,7 @@ pub struct Route {
 impl Route {
     /// The first dialect that knows the operation, else the first with `unknown`.
     pub(super) fn operation(&self, method: &Method, rest: &str) -> (&'static dyn Dialect, Operation) {
-        let known = self.dialects.iter().find_map(|dialect| Some((*dialect, dialect.operation(method, rest)?)));
-        known.unwrap_or((self.dialects[0], Operation::UNKNOWN))
+        resolve(&self.dialects, method, rest)
     }
 }
 

@@ -9,24 +9,32 @@ pub(super) struct Edit {
     pub(super) text: String,
 }
 
-/// `source` with every span replaced; of overlapping spans the later-starting ones lose what they share.
-pub(super) fn splice(source: &[u8], mut edits: Vec<Edit>) -> Vec<u8> {
+/// Edits in order and apart: of overlapping ones the later-starting ones lose what they share, and their text with it.
+pub(super) fn ordered(mut edits: Vec<Edit>) -> Vec<(Range<usize>, String)> {
     edits.sort_by_key(|edit| (edit.span.start, edit.span.end));
-    let mut out = Vec::with_capacity(source.len() + 32 * edits.len());
+    let mut apart = Vec::with_capacity(edits.len());
     let mut at = 0;
     for Edit { span, text } in edits {
-        let start = span.start.max(at).min(source.len());
-        let end = span.end.min(source.len());
-        if end <= at {
+        if span.end <= at && !apart.is_empty() {
             continue;
         }
-        out.extend_from_slice(&source[at..start]);
-        if span.start >= at {
-            out.extend_from_slice(text.as_bytes());
-        }
-        at = end;
+        let text = if span.start >= at { text } else { String::new() };
+        apart.push((span.start.max(at)..span.end, text));
+        at = span.end;
     }
-    out.extend_from_slice(&source[at..]);
+    apart
+}
+
+/// `source` with every span replaced.
+pub(super) fn splice(source: &[u8], edits: Vec<Edit>) -> Vec<u8> {
+    let mut out = Vec::with_capacity(source.len() + 32 * edits.len());
+    let mut at = 0;
+    for (span, text) in ordered(edits) {
+        out.extend_from_slice(source.get(at..span.start).unwrap_or_default());
+        out.extend_from_slice(text.as_bytes());
+        at = span.end.min(source.len());
+    }
+    out.extend_from_slice(source.get(at..).unwrap_or_default());
     out
 }
 

@@ -135,7 +135,7 @@ fn head(exchange: &Exchange, answer: &Answer, decoded: bool, body: DeliveryBody)
     let mut response = Response::new(body.boxed_unsync());
     *response.status_mut() = answer.status;
     let mut headers: HeaderMap = answer.headers.clone();
-    headers::strip_hop_by_hop(&mut headers);
+    headers::to_caller(&mut headers);
     headers.remove(CONTENT_LENGTH);
     if decoded {
         headers.remove(CONTENT_ENCODING);
@@ -238,7 +238,7 @@ async fn finish(
         (status, reason) = (Status::CutByPolicy, None);
     }
     let mut ending = Ending::without_answer(status, answer.status.as_u16(), Reason::Ok);
-    ending.vendor_request = vendor_request(&answer.headers);
+    ending.vendor_request = vendor_request(&exchange, &answer.headers);
     let media = answer.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let tail = events.conclude(&exchange, &mut ending, media, gone);
     if ending.outcome == AnswerOutcome::Cut && !gone {

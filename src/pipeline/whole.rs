@@ -92,7 +92,7 @@ fn ruled(mut exchange: Exchange, headers: &HeaderMap, status: StatusCode, body: 
     ending.coverage = looked.coverage;
     ending.findings = notes(&exchange, &seen.scan.findings, outcome);
     ending.answered_bytes = body.len() as u64;
-    ending.vendor_request = vendor_request(headers);
+    ending.vendor_request = vendor_request(&exchange, headers);
     let response = match delivered {
         Ok(delivered) => {
             ending.delivered_bytes = delivered.len() as u64;
@@ -231,7 +231,7 @@ fn committed(exchange: &Exchange, commitments: &Commitments, body: &Bytes, plain
 /// The vendor's response with its body as it was, or with the redacted one.
 fn response(vendor: &HeaderMap, status: StatusCode, body: Bytes, changed: bool) -> Response<answer::ResponseBody> {
     let mut headers = vendor.clone();
-    headers::strip_hop_by_hop(&mut headers);
+    headers::to_caller(&mut headers);
     let stated = headers.contains_key(CONTENT_LENGTH);
     if changed {
         for name in [CONTENT_LENGTH, CONTENT_ENCODING, ETAG].into_iter().chain(digests()) {

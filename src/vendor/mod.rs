@@ -43,15 +43,6 @@ spelled! {
     }
 }
 
-/// Where a vendor wants its credential: header name, and what stands before the value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CredentialShape {
-    /// Lower-case header name.
-    pub header: &'static str,
-    /// Text before the credential.
-    pub prefix: &'static str,
-}
-
 /// One vendor family's wire shapes. Implementations hold no state and never fail: what they do not recognise they
 /// leave out of a view, and the structural scan sees it anyway.
 pub trait Dialect: Send + Sync {
@@ -97,9 +88,6 @@ pub trait Dialect: Send + Sync {
 
     /// The answer header that carries the vendor's own request id.
     fn request_id_header(&self) -> &'static str;
-
-    /// Where the vendor wants its credential.
-    fn credential(&self) -> CredentialShape;
 }
 
 /// Reads the events of one stream, in order.

@@ -14,7 +14,7 @@ use std::collections::{BTreeSet, VecDeque};
 use bytes::Bytes;
 
 use crate::env::Stopwatch;
-use crate::json::{Document, OffsetMap};
+use crate::json::Document;
 use crate::record::commitments::{BodyCommitter, Commitments};
 use crate::scan::{Finding, Form, StreamScan};
 use crate::types::{AnswerVerdict, Class, Coverage};
@@ -24,7 +24,7 @@ use crate::vendor::{DeltaForm, EventView, StreamReader};
 use super::forward::Exchange;
 use super::inspect::{AnswerRuling, Looked, ask};
 use super::sections::FindingNote;
-use super::splice::{Edit, splice};
+use super::splice::{Edit, ordered};
 
 use texts::{Piece, RAW_CHANNEL, Texts, pointer};
 
@@ -74,9 +74,7 @@ struct Asked {
 
 /// An event that waits.
 struct Pending {
-    raw: Bytes,
-    data: String,
-    map: OffsetMap,
+    frame: Frame,
     strings: Vec<Piece>,
     /// Edits of strings that stand for themselves, in offsets of `data`.
     fixed: Vec<Edit>,
@@ -162,14 +160,14 @@ impl Events {
     }
 
     fn take(&mut self, exchange: &Exchange, frame: Frame) {
-        let Frame { raw, event, data, map, side } = frame;
-        let since = Stopwatch::start();
-        let mut pending =
-            Pending { raw, data: String::new(), map, strings: Vec::new(), fixed: Vec::new(), since, terminal: false };
-        if !side.is_empty() {
-            self.beside(exchange, &side);
+        if !frame.side.is_empty() {
+            self.beside(exchange, &frame.side);
         }
+        let since = Stopwatch::start();
+        let mut pending = Pending { frame, strings: Vec::new(), fixed: Vec::new(), since, terminal: false };
+        let Frame { data, event, .. } = &pending.frame;
         if !data.is_empty() || event.is_some() {
+            let (data, event) = (data.clone(), event.clone());
             let document = Document::parse(data.as_bytes()).ok();
             let view = self.reader.event(event.as_deref(), document.as_ref(), &data);
             match &document {
@@ -178,8 +176,7 @@ impl Events {
             }
             self.follow(&view, &mut pending);
         }
-        pending.data = data;
-        self.queued_bytes += pending.raw.len();
+        self.queued_bytes += pending.frame.raw.len();
         self.queue.push_back(pending);
     }
 
@@ -313,7 +310,7 @@ impl Events {
         let mut out = VecDeque::new();
         while !self.is_cut() && self.queue.front().is_some_and(|event| self.is_released(event)) {
             let Some(event) = self.queue.pop_front() else { break };
-            self.queued_bytes -= event.raw.len();
+            self.queued_bytes -= event.frame.raw.len();
             exchange.case.gate.parts.metrics.stream_hold.observe(event.since.elapsed().as_secs_f64());
             let last = event.terminal || !self.tail.is_empty();
             let bytes = self.render(event);
@@ -348,21 +345,15 @@ impl Events {
 
     /// The event's bytes, changed only inside what is replaced.
     fn render(&mut self, event: Pending) -> Bytes {
-        if self.ruling.act != AnswerVerdict::ReleaseRedacted {
-            return event.raw;
-        }
         let mut edits = event.fixed;
         for piece in &event.strings {
-            edits.extend(self.texts.edits(piece, &event.data));
+            edits.extend(self.texts.edits(piece, &event.frame.data));
         }
-        if edits.is_empty() {
-            return event.raw;
+        if self.ruling.act != AnswerVerdict::ReleaseRedacted || edits.is_empty() {
+            return event.frame.raw;
         }
         self.changed = true;
-        for edit in &mut edits {
-            edit.span = event.map.source(edit.span.start)..event.map.source(edit.span.end);
-        }
-        splice(&event.raw, edits).into()
+        event.frame.splice(&ordered(edits)).into()
     }
 
     /// The vendor's body is over: what is held is decided as it stands.

@@ -9,9 +9,7 @@ use http::Method;
 use crate::json::{Document, Value};
 use crate::types::Direction;
 
-use super::{
-    AnswerView, CredentialShape, Dialect, Operation, Refusal, RequestView, StreamReader, generic, operation, text,
-};
+use super::{AnswerView, Dialect, Operation, Refusal, RequestView, StreamReader, generic, operation, text};
 
 /// The dialect; holds nothing.
 pub(super) struct Anthropic;
@@ -66,9 +64,5 @@ impl Dialect for Anthropic {
 
     fn request_id_header(&self) -> &'static str {
         "request-id"
-    }
-
-    fn credential(&self) -> CredentialShape {
-        CredentialShape { header: "x-api-key", prefix: "" }
     }
 }

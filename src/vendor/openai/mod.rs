@@ -10,9 +10,7 @@ use http::Method;
 use crate::json::{Document, Value};
 use crate::types::Direction;
 
-use super::{
-    AnswerView, CredentialShape, Dialect, Operation, Refusal, RequestView, StreamReader, generic, operation, text,
-};
+use super::{AnswerView, Dialect, Operation, Refusal, RequestView, StreamReader, generic, operation, text};
 
 /// The dialect; holds nothing.
 pub(super) struct OpenAi;
@@ -67,9 +65,5 @@ impl Dialect for OpenAi {
 
     fn request_id_header(&self) -> &'static str {
         "x-request-id"
-    }
-
-    fn credential(&self) -> CredentialShape {
-        CredentialShape { header: "authorization", prefix: "Bearer " }
     }
 }
