@@ -96,19 +96,15 @@ fn ruled(mut exchange: Exchange, headers: &HeaderMap, status: StatusCode, body: 
     let response = match delivered {
         Ok(delivered) => {
             ending.delivered_bytes = delivered.len() as u64;
-            ending.parts = parts(
-                &exchange,
-                headers,
-                &body,
-                &seen.plain,
-                (outcome == AnswerOutcome::Redacted).then_some(&delivered),
-            );
+            let redacted = outcome == AnswerOutcome::Redacted;
+            let fate = if redacted { Fate::Redacted(&delivered) } else { Fate::AsItWas };
+            ending.parts = parts(&exchange, headers, &body, &seen.plain, &fate);
             response(headers, status, delivered, outcome == AnswerOutcome::Redacted)
         }
         Err(refusal) => {
             ending.status = Status::CutByPolicy;
             ending.http_status = refusal.status;
-            ending.parts = parts(&exchange, headers, &body, &seen.plain, None);
+            ending.parts = parts(&exchange, headers, &body, &seen.plain, &Fate::Withheld);
             answer::refused(&exchange.case, &refusal, exchange.ruling.outcome, Some(&exchange.decision))
         }
     };
@@ -194,29 +190,24 @@ fn notes(exchange: &Exchange, findings: &[Finding], outcome: AnswerOutcome) -> V
     findings.iter().map(|finding| FindingNote::of(finding, action(finding))).collect()
 }
 
-fn parts(
-    exchange: &Exchange,
-    headers: &HeaderMap,
-    answered: &Bytes,
-    plain: &Bytes,
-    redacted: Option<&Bytes>,
-) -> AnswerParts {
+/// What became of an answer, for its commitments.
+enum Fate<'a> {
+    AsItWas,
+    Redacted(&'a Bytes),
+    Withheld,
+}
+
+fn parts(exchange: &Exchange, headers: &HeaderMap, answered: &Bytes, plain: &Bytes, fate: &Fate<'_>) -> AnswerParts {
     let mut commitments = Commitments::new();
     let (first, count) = committed(exchange, &commitments, answered, plain);
-    let section = match redacted {
-        Some(delivered) => {
-            commitments.set(Body::Answered, first);
-            let (second, _) = committed(exchange, &commitments, delivered, delivered);
-            commitments.set(Body::Delivered, second);
-            commitments.finish()
-        }
-        None => {
-            commitments.set(Body::Delivered, first);
-            commitments.finish()
-        }
-    };
+    let place = if matches!(fate, Fate::AsItWas) { Body::Delivered } else { Body::Answered };
+    commitments.set(place, first);
+    if let Fate::Redacted(delivered) = fate {
+        let (second, _) = committed(exchange, &commitments, delivered, delivered);
+        commitments.set(Body::Delivered, second);
+    }
     let media = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    AnswerParts { section: Some(section), count, media, stream: false }
+    AnswerParts { section: Some(commitments.finish()), count, media, stream: false }
 }
 
 fn committed(exchange: &Exchange, commitments: &Commitments, body: &Bytes, plain: &Bytes) -> (BodyCommitment, u64) {
