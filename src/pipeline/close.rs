@@ -43,8 +43,9 @@ impl Inspected {
                         return;
                     }
                 }
-                if end == StreamEnd::InOrder {
-                    delivery.end().await;
+                match end {
+                    StreamEnd::InOrder => delivery.end().await,
+                    StreamEnd::BrokenOff => delivery.break_off().await,
                 }
             }
             (Tail::Stream(..), Err(error)) => {
