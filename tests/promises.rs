@@ -996,8 +996,8 @@ fn a_card_number_outside_of_the_deltas_of_a_stream_never_passes() {
         ("comment", format!(": {CARD}\n\n"), false),
         ("event name", format!("event: {CARD}\ndata: {{}}\n\n"), false),
         ("id", format!("id: {CARD}\ndata: {{}}\n\n"), false),
-        ("no JSON", format!("data: to {CARD} now\n\n"), false),
-        ("no JSON, split", format!("data: to {first}\n\ndata: {second} now\n\n"), false),
+        ("no JSON", format!("data: to {CARD} now\n\n"), true),
+        ("no JSON, split", format!("data: to {first}\n\ndata: {second} now\n\n"), true),
         (
             "two choices",
             [0, 1]
@@ -1220,4 +1220,41 @@ fn a_flood_of_nobodies_is_bounded_counted_and_recorded() {
     let (missing, heads) = refusals.iter().map(total).fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
     assert_eq!((missing, heads), (counted, 3), "{refusals:?}");
     site.verify();
+}
+
+/// Fields of one choice that take turns: a clean stream passes as it is, and a card that goes on after another field
+/// had its turn is still not delivered.
+#[test]
+fn fields_that_take_turns_neither_cut_a_clean_stream_nor_let_a_card_out() {
+    let vendor = Vendor::start();
+    let site = Site::before(&vendor, "");
+    let event = |delta: serde_json::Value| format!("data: {}\n\n", json!({"choices": [{"index": 0, "delta": delta}]}));
+    let call = |index: u64, part: &str| json!({"tool_calls": [{"index": index, "function": {"arguments": part}}]});
+    let clean = [
+        json!({"reasoning_content": "let me think"}),
+        json!({"content": "hi 42"}),
+        json!({"annotations": [{"type": "url_citation", "title": "x"}]}),
+        json!({"content": " more"}),
+        call(0, "{\"city\":\"Par"),
+        call(1, "{\"city\":\"Rome\"}"),
+        call(0, "is\"}"),
+    ]
+    .map(event)
+    .concat()
+        + "data: [DONE]\n\n";
+    let split =
+        [json!({"content": "card 411111111111111"}), json!({"reasoning_content": "hm "}), json!({"content": "1 end"})]
+            .map(event)
+            .concat()
+            + "data: [DONE]\n\n";
+    let gateway = site.start();
+    for size in [1, 60, 100_000] {
+        in_pieces(&vendor, "clean", clean.clone(), size);
+        let answer = gateway.call(Call::post(OPENAI, chat("Hello", true)).case("clean"));
+        assert_eq!(answer.text(), clean, "by {size}");
+        in_pieces(&vendor, "split", split.clone(), size);
+        let answer = gateway.call(Call::post(OPENAI, chat("Hello", true)).case("split"));
+        let text = answer.text();
+        assert!(!text.contains("4111111111") && text.contains("[redacted:pci.pan]"), "by {size}: {text}");
+    }
 }
