@@ -32,9 +32,9 @@ pub(super) fn started(config: &Config, started: &Started) -> String {
     );
     out.push_str(&examples(config, &base));
     let _ = writeln!(out, "Then look:");
-    let flags = flags(config);
-    let _ = writeln!(out, "  sealgate records list{flags}          what was decided, and why");
-    let _ = writeln!(out, "  sealgate records verify{flags}        whether the log is whole");
+    let (flags, program) = (flags(config), program());
+    let _ = writeln!(out, "  {program} records list{flags}          what was decided, and why");
+    let _ = writeln!(out, "  {program} records verify{flags}        whether the log is whole");
     let _ = writeln!(out, "  curl http://{}/metrics", started.admin);
     let _ = writeln!(out, "Log key for verifiers: {}", started.vkey);
     out
@@ -64,6 +64,20 @@ fn examples(config: &Config, base: &str) -> String {
     );
     out
 }
+
+/// How this program is called from this folder: by its name where that is on the path, else by where it lies.
+fn program() -> String {
+    let Ok(own) = std::env::current_exe() else { return NAME.to_owned() };
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    if std::env::split_paths(&path).any(|folder| folder.join(NAME) == own) {
+        return NAME.to_owned();
+    }
+    let here = std::env::current_dir().unwrap_or_default();
+    own.strip_prefix(here).unwrap_or(&own).display().to_string()
+}
+
+/// The program's name.
+const NAME: &str = "sealgate";
 
 /// What a command in another terminal needs to find the same data.
 fn flags(config: &Config) -> String {
