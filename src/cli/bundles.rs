@@ -10,7 +10,7 @@ use crate::env::Clock;
 use crate::policy::{Bundle, PolicySet};
 
 use super::policy::{self, Listed};
-use super::{BAD_CONFIG, Failure, IO, socket};
+use super::{BAD_CONFIG, Failure, IO, output, socket};
 
 /// The policy bundle.
 #[derive(Debug, Args)]
@@ -81,7 +81,7 @@ pub(super) fn run(args: &PolicyArgs, config: &Config) -> Result<u8, Failure> {
         PolicyCommand::List { format } => list(config, format),
         PolicyCommand::Show { bundle, format } => {
             let set = chosen(config, bundle.as_deref())?;
-            print!("{}", if format.is_json() { policy::show_json(&set, now) } else { policy::show(&set, now) });
+            output::print(if format.is_json() { policy::show_json(&set, now) } else { policy::show(&set, now) })?;
             Ok(0)
         }
         PolicyCommand::Test { bundle, all, format } => {
@@ -89,7 +89,7 @@ pub(super) fn run(args: &PolicyArgs, config: &Config) -> Result<u8, Failure> {
             let results = set.run_cases();
             let text =
                 if format.is_json() { policy::cases_json(&results) } else { policy::cases(&set, &results, *all) };
-            print!("{text}");
+            output::print(text)?;
             Ok(u8::from(results.iter().any(|case| !case.passed)))
         }
         PolicyCommand::Explain { case, bundle } => {
@@ -100,11 +100,11 @@ pub(super) fn run(args: &PolicyArgs, config: &Config) -> Result<u8, Failure> {
                     "no case of this bundle has that name; `sealgate policy test --all` lists them",
                 ));
             };
-            print!("{}", policy::explain(&set, &decision, &steps));
+            output::print(policy::explain(&set, &decision, &steps))?;
             Ok(0)
         }
         PolicyCommand::Diff { first, second } => {
-            print!("{}", policy::diff(&chosen(config, Some(first))?, &chosen(config, second.as_deref())?));
+            output::print(policy::diff(&chosen(config, Some(first))?, &chosen(config, second.as_deref())?))?;
             Ok(0)
         }
         PolicyCommand::Reload => reload(config),
@@ -123,7 +123,7 @@ fn list(config: &Config, format: &Format) -> Result<u8, Failure> {
             listed.push(Listed::new(&folder.display().to_string(), &bundle, false, now));
         }
     }
-    print!("{}", if format.is_json() { policy::list_json(&listed) } else { policy::list(&listed) });
+    output::print(if format.is_json() { policy::list_json(&listed) } else { policy::list(&listed) })?;
     Ok(0)
 }
 
@@ -142,7 +142,7 @@ fn chosen(config: &Config, name: Option<&str>) -> Result<PolicySet, Failure> {
 fn reload(config: &Config) -> Result<u8, Failure> {
     match socket::post(&config.data, "/policy/reload", b"")? {
         Some(answer) if answer.status == 200 => {
-            println!("{}", answer.body.trim());
+            output::line(answer.body.trim())?;
             Ok(0)
         }
         Some(answer) => Err(Failure::new(BAD_CONFIG, answer.body.trim())),

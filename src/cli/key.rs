@@ -6,7 +6,7 @@ use crate::config::Config;
 use crate::record::{Signer, vkey};
 use crate::store::Paths;
 
-use super::{Failure, IO};
+use super::{Failure, IO, output};
 
 /// The keys that sign.
 #[derive(Debug, Args)]
@@ -33,8 +33,7 @@ pub(super) fn run(args: &KeyArgs, config: &Config) -> Result<u8, Failure> {
     let signer = Signer::from_pem(&read(paths.log_key())?).map_err(|error| Failure::new(IO, error.to_string()))?;
     let name = read(paths.origin())?;
     let generations = paths.generations().map_err(|error| Failure::new(IO, error.to_string()))?;
-    for generation in generations {
-        println!("{}", vkey(&format!("{}/{generation}", name.trim()), signer.public()));
-    }
+    let line = |generation| vkey(&format!("{}/{generation}", name.trim()), signer.public()) + "\n";
+    output::print(generations.into_iter().map(line).collect::<String>())?;
     Ok(0)
 }

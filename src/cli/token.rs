@@ -11,7 +11,7 @@ use crate::record::event::{By, Stamp};
 use crate::types::{PrincipalKind, Timestamp};
 
 use super::table::{Column, Table, terminal_width};
-use super::{Failure, IO, socket};
+use super::{Failure, IO, output, socket};
 
 /// Client tokens.
 #[derive(Debug, Args)]
@@ -86,14 +86,14 @@ fn create(args: &NewArgs, config: &Config) -> Result<u8, Failure> {
         Some(answer) => return Err(refused(&answer)),
         None => created_offline(new, config)?,
     };
-    eprintln!(
+    output::say(format_args!(
         "Token {} for user {} (roles {}, tenant {}). It is shown once:",
         info.id,
         info.user,
         info.roles.join(","),
         info.tenant
-    );
-    println!("{token}");
+    ));
+    output::line(&token)?;
     Ok(0)
 }
 
@@ -126,20 +126,20 @@ fn revoke(id: &str, config: &Config) -> Result<u8, Failure> {
             ended?;
         }
     }
-    println!("Revoked {id}: refused from now on.");
+    output::line(format_args!("Revoked {id}: refused from now on."))?;
     Ok(0)
 }
 
 fn list(format: &str, config: &Config) -> Result<u8, Failure> {
     let path = config.data.join("tokens.sqlite");
     if !path.exists() {
-        println!("No tokens yet: `sealgate token new --name … --user … --role …` makes one.");
+        output::line("No tokens yet: `sealgate token new --name … --user … --role …` makes one.")?;
         return Ok(0);
     }
     let tokens =
         TokenStore::open(&path, Clock::system()).and_then(|store| store.list()).map_err(|error| fault(&error))?;
     if format == "json" {
-        println!("{}", serde_json::to_string_pretty(&tokens).map_err(|error| Failure::new(IO, error.to_string()))?);
+        output::line(serde_json::to_string_pretty(&tokens).map_err(|error| Failure::new(IO, error.to_string()))?)?;
         return Ok(0);
     }
     let columns = ["ID", "NAME", "USER", "ROLES", "TENANT", "KIND", "STATE"].map(|name| Column {
@@ -154,7 +154,7 @@ fn list(format: &str, config: &Config) -> Result<u8, Failure> {
         let state = match (info.revoked, info.expires) {
             (Some(_), _) => "revoked".to_owned(),
             (None, Some(end)) if end <= now => "expired".to_owned(),
-            (None, Some(end)) => format!("until {}", &end.to_string()[..10]),
+            (None, Some(end)) => format!("until {}", end.to_string().get(..10).unwrap_or_default()),
             (None, None) => "in force".to_owned(),
         };
         let cells = [&info.id, &info.name, &info.user, &info.roles.join(","), &info.tenant];
@@ -162,7 +162,7 @@ fn list(format: &str, config: &Config) -> Result<u8, Failure> {
         row.extend([info.kind.to_string(), state]);
         table.row(row);
     }
-    print!("{}", table.render(terminal_width()));
+    output::print(table.render(terminal_width()))?;
     Ok(0)
 }
 

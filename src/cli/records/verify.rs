@@ -7,7 +7,7 @@
 //! was not cut together with the published checkpoint (that takes an anchor).
 
 use std::fs::{self, File};
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufReader, Read, Write};
 
 use crate::env::Stopwatch;
 use crate::record::verify::{Verdict, Verifier, VerifyOptions, Word};
@@ -179,14 +179,14 @@ impl Progress {
             let steps = watch.micros() / STEP_MICROS;
             if steps > *last {
                 *last = steps;
-                eprint!("\rverifying: {read} of {total} MiB ");
+                drop(write!(io::stderr(), "\rverifying: {read} of {total} MiB "));
             }
         }
     }
 
     fn done(&self) {
         if self.shown.is_some_and(|(_, steps)| steps > 0) {
-            eprint!("\r{:40}\r", "");
+            drop(write!(io::stderr(), "\r{:40}\r", ""));
         }
     }
 }
