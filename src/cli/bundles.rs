@@ -1,5 +1,6 @@
 //! `sealgate policy list|show|test|explain|diff|reload`.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
@@ -116,15 +117,38 @@ fn list(config: &Config, format: &Format) -> Result<u8, Failure> {
     let (active, _) = app::load_policy(config)?;
     let place = config.policy.as_ref().map_or_else(|| "embedded".to_owned(), |dir| dir.display().to_string());
     let mut listed = vec![Listed::new(&place, &active, true, now)];
-    for folder in Bundle::list(&kept(config)).unwrap_or_default() {
-        if let Ok(bundle) = Bundle::read(&folder)
-            && bundle.digest() != active.digest()
-        {
-            listed.push(Listed::new(&folder.display().to_string(), &bundle, false, now));
+    for folder in folders(&kept(config))? {
+        let place = folder.display().to_string();
+        let name = folder.file_name().unwrap_or_default().to_string_lossy();
+        match Bundle::read(&folder) {
+            Ok(bundle) if bundle.digest().to_string() != name => {
+                listed.push(Listed { state: "changed".to_owned(), ..Listed::new(&place, &bundle, false, now) });
+                output::say(format_args!("warning: `{place}` no longer holds what its name says: restore it"));
+            }
+            Ok(bundle) if bundle.digest() == active.digest() => {}
+            Ok(bundle) => listed.push(Listed::new(&place, &bundle, false, now)),
+            Err(fault) => {
+                listed.push(Listed::unreadable(&place, &name));
+                output::say(format_args!("warning: `{place}` no longer reads as a bundle: {fault}"));
+            }
         }
     }
     output::print(if format.is_json() { policy::list_json(&listed) } else { policy::list(&listed) })?;
     Ok(0)
+}
+
+/// The folders of kept bundles, whether or not they still hold one; what begins with a dot was never finished.
+fn folders(kept: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let unreadable = |error: io::Error| Failure::new(IO, format!("cannot read `{}`: {error}", kept.display()));
+    let entries = match std::fs::read_dir(kept) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(unreadable)?,
+    };
+    let paths = entries.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>().map_err(unreadable)?;
+    let finished = |path: &PathBuf| !path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+    let mut folders: Vec<_> = paths.into_iter().filter(finished).collect();
+    folders.sort();
+    Ok(folders)
 }
 
 fn kept(config: &Config) -> PathBuf {
