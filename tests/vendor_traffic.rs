@@ -199,6 +199,8 @@ fn plain_texts(anthropic: bool, events: &[Value]) -> BTreeMap<(u64, String), Str
             add(&choice["index"], "content".to_owned(), &delta["content"]);
             for call in delta["tool_calls"].as_array().into_iter().flatten() {
                 add(&choice["index"], format!("json {}", call["index"]), &call["function"]["arguments"]);
+                add(&choice["index"], format!("id {}", call["index"]), &call["id"]);
+                add(&choice["index"], format!("name {}", call["index"]), &call["function"]["name"]);
             }
         }
     }

@@ -31,9 +31,11 @@ pub(super) fn run(args: &KeyArgs, config: &Config) -> Result<u8, Failure> {
         })
     };
     let signer = Signer::from_pem(&read(paths.log_key())?).map_err(|error| Failure::new(IO, error.to_string()))?;
-    let name = read(paths.origin())?;
+    let origin = read(paths.origin())?;
+    // `<name>/<generation>`: the generation that is written now; earlier ones have the same key.
+    let name = origin.trim().rsplit_once('/').map_or(origin.trim(), |(name, _)| name);
     let generations = paths.generations().map_err(|error| Failure::new(IO, error.to_string()))?;
-    let line = |generation| vkey(&format!("{}/{generation}", name.trim()), signer.public()) + "\n";
+    let line = |generation| vkey(&format!("{name}/{generation}"), signer.public()) + "\n";
     output::print(generations.into_iter().map(line).collect::<String>())?;
     Ok(0)
 }

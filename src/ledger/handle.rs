@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
 use crate::env::Stopwatch;
-use crate::record::{CompletionHead, Draft, Head, LINE_RECORD_MAX};
+use crate::record::{CompletionHead, Draft, Head, LINE_RECORD_MAX, check_canonical};
 
 use super::config::Durability;
 use super::error::LedgerError;
@@ -201,6 +201,10 @@ impl Ledger {
 
 fn encode(head: &Head, sections: Sections) -> Result<Encoded, LedgerError> {
     let head_bytes = head.encode();
+    // Whatever a caller or vendor made of its numbers: no head that a reader would refuse is ever signed.
+    if check_canonical(&head_bytes).is_err() {
+        return Err(LedgerError::Misuse("the head is not canonical JSON"));
+    }
     // `Draft::new` cuts records to size; this one did not go through it.
     if head_bytes.len() > LINE_RECORD_MAX - FRAME_ROOM {
         return Err(LedgerError::Misuse("the head does not fit a line"));

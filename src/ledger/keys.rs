@@ -90,8 +90,22 @@ fn has_log(paths: &Paths) -> Result<bool, OpenError> {
     Ok(false)
 }
 
+/// The keys of the sections belong to the log: lost, they are put back, not made again under their old versions.
+pub(super) fn hold_sections(paths: &Paths) -> Result<(), OpenError> {
+    if !has_log(paths)? {
+        return Ok(());
+    }
+    match [paths.kek(), paths.key_database()].iter().find(|path| !path.exists()) {
+        Some(lost) => Err(missing(lost)),
+        None => Ok(()),
+    }
+}
+
 fn missing(path: &std::path::Path) -> OpenError {
-    OpenError::Key { path: path.to_owned(), why: "is missing, and there is a log made under it".to_owned() }
+    OpenError::Key {
+        path: path.to_owned(),
+        why: "is missing, and there is a log made under it: put it back from a backup".to_owned(),
+    }
 }
 
 fn fs_text(path: &std::path::Path) -> Result<Option<String>, OpenError> {

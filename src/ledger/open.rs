@@ -64,6 +64,7 @@ pub fn open_on(
     let lock = Lock::take(&paths)?;
     files::make_folder(disk.as_ref(), &paths.keys())?;
     let identity = keys::load(disk.as_ref(), &paths, config.gateway_name.as_deref())?;
+    keys::hold_sections(&paths)?;
     let keys = Arc::new(KeyStore::open(paths.data())?);
     let segments = Segments::open(disk, paths.clone(), identity.generation)?;
     let public = identity.log_key.public();

@@ -52,6 +52,12 @@ pub(super) fn recover(
     let fault = replay.read(&files)?;
     let tail = tail(&files, &replay.committed, fault)?;
     let size = replay.committed.frontier.len();
+    // The first checkpoint is published before the first request is served: without one nobody could tell that the end
+    // was cut off, and going on would vouch for what is left.
+    if published.is_none() && replay.committed.decisions > 0 {
+        let why = "there is no published checkpoint beside a log that holds requests: put it back from a backup";
+        return Err(damaged("checkpoint".to_owned(), size, why.to_owned()));
+    }
     if let Some(published) = published.as_ref().filter(|_| !replay.holds_published()) {
         let why =
             format!("the published checkpoint says {} records and the log holds {size} that verify", published.size);

@@ -23,6 +23,8 @@ pub(super) struct Committed {
     pub(super) open: BTreeMap<u64, OpenDecision>,
     /// The segment that checkpoint is in, and the offset behind its line.
     pub(super) end: Option<(SegmentFile, u64)>,
+    /// Decisions of the whole log.
+    pub(super) decisions: u64,
     /// Records of that segment.
     pub(super) segment_records: u64,
     /// Checkpoint lines.
@@ -221,6 +223,7 @@ impl<'a> Replay<'a> {
         for change in self.changes.drain(..) {
             match change {
                 Change::Opened(index, open) => {
+                    self.committed.decisions += 1;
                     self.committed.open.insert(index, open);
                 }
                 Change::Closed { decision, request } => match self.committed.open.remove(&decision) {

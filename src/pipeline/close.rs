@@ -1,8 +1,8 @@
 //! Step 9: the completion becomes durable, exactly once, and only then does the caller see the end of its answer.
 
 use crate::env::{Stopwatch, random_array};
-use crate::record::{self, CompletionHead, ContentSection, Draft, Head, Kind, section};
-use crate::types::{AnswerOutcome, Direction, NONE, Reason, RecordId, RequestOutcome, UNLISTED};
+use crate::record::{self, CompletionHead, ContentSection, Draft, Head, Kind, Usage, section};
+use crate::types::{AnswerOutcome, Direction, FACT_LIMIT, NONE, Reason, RecordId, RequestOutcome, UNLISTED};
 
 use super::answer;
 use super::forward::Exchange;
@@ -43,8 +43,9 @@ impl Inspected {
                         return;
                     }
                 }
-                if end == StreamEnd::InOrder {
-                    delivery.end().await;
+                match end {
+                    StreamEnd::InOrder => delivery.end().await,
+                    StreamEnd::BrokenOff => delivery.break_off().await,
                 }
             }
             (Tail::Stream(..), Err(error)) => {
@@ -90,11 +91,17 @@ async fn completion(exchange: &Exchange, ending: &Ending) -> Draft {
         status: ending.status,
         time,
         truncated: missing,
-        usage: ending.view.usage,
+        usage: usage(&ending.view.usage),
         v: 1,
         verdict: ending.verdict,
     };
     Draft::new(Head::Completion(head), sealed)
+}
+
+/// What the vendor counted, where a record can hold the number.
+fn usage(counted: &Usage) -> Usage {
+    let fits = |count: &u64| *count < FACT_LIMIT as u64;
+    Usage { input: counted.input.filter(fits), output: counted.output.filter(fits) }
 }
 
 fn owner(exchange: &Exchange) -> Owner {
@@ -111,7 +118,7 @@ fn plain_sections(exchange: &Exchange, ending: &Ending) -> Vec<Plain> {
     let (findings, cut) = sections::findings(&ending.findings);
     let view = &ending.view;
     let raw_model = view.model.as_ref().filter(|_| *served(exchange, view) == *UNLISTED);
-    let tools = view.tools.iter().filter(|tool| !case.pinned.policy.registers_tool(tool));
+    let (tools_raw, tools_cut) = sections::tools(case, &view.tools);
     let content = ContentSection {
         attachments: Vec::new(),
         findings,
@@ -121,12 +128,12 @@ fn plain_sections(exchange: &Exchange, ending: &Ending) -> Vec<Plain> {
         parts: ending.parts.count,
         salt: section::new_salt(),
         stream: ending.parts.stream,
-        tools_raw: tools.take(sections::TOOLS_MAX).map(|tool| sections::free_text(case, tool)).collect(),
-        truncated: cut,
+        tools_raw,
+        truncated: cut + tools_cut,
         vendor_request_id: ending.vendor_request.as_ref().map(|id| sections::free_text(case, id)),
     };
     let commitments = ending.parts.section.clone().map(|section| Plain::Commitments(Box::new(section)));
-    [Plain::Content(Box::new(content))].into_iter().chain(commitments).collect()
+    [Plain::Content(Box::new(sections::fit(content)))].into_iter().chain(commitments).collect()
 }
 
 /// Metrics of one ended exchange.

@@ -186,7 +186,7 @@ fn carry_out(case: &Case, ruling: &mut Ruling, seen: &Seen, body: &RequestBody) 
         return Some(case.refusal_of(Reason::VendorNoCredential, message));
     }
     match ruling.outcome {
-        RequestOutcome::Denied => Some(case.refusal_of(ruling.reason, denial(ruling))),
+        RequestOutcome::Denied => Some(case.refusal_of(ruling.reason, denial(ruling, seen))),
         RequestOutcome::Redacted => {
             let vendor = case.vendor_name();
             let chosen: Vec<&scan::Finding> =
@@ -216,7 +216,8 @@ pub(super) fn never_observed(reason: Reason) -> bool {
 }
 
 /// One line for the developer: what policy said, by which rules, what to do.
-fn denial(ruling: &Ruling) -> String {
+fn denial(ruling: &Ruling, seen: &Seen) -> String {
+    let opaque = seen.view.attachments.iter().find(|attachment| !attachment.scannable);
     let rules = if ruling.rules.is_empty() {
         "no rule permits it".to_owned()
     } else {
@@ -229,7 +230,13 @@ fn denial(ruling: &Ruling) -> String {
         Reason::OperationUnknown => "this operation is not one the gateway knows how to read",
         Reason::ModelNotApproved => "this model is not registered for the vendor",
         Reason::VendorNotApproved => "this vendor is not approved",
-        Reason::RequestUnscannable => "part of the request cannot be scanned",
+        Reason::RequestUnscannable => match opaque.map(|attachment| attachment.kind) {
+            Some("image") => "it holds an image, which cannot be scanned; the policy owner can permit that",
+            Some("audio") => "it holds audio, which cannot be scanned; the policy owner can permit that",
+            Some("document" | "file") => "it holds a file that cannot be scanned; the policy owner can permit that",
+            Some(_) => "it holds an attachment that cannot be scanned; the policy owner can permit that",
+            None => "part of the request cannot be scanned",
+        },
         Reason::ClassOverCeiling => "the request's label is above what this vendor may see",
         _ => "policy refuses this request",
     };

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use http::response::Response;
+use tokio::task::JoinError;
 
 use crate::policy::AnswerFacts;
 use crate::types::{AnswerOutcome, AnswerVerdict, Class, Coverage, Fact, Label, Mode, NONE, Reason, Status, UNLISTED};
@@ -108,16 +109,16 @@ pub(super) struct AnswerRuling {
 
 impl Answered {
     /// Inspects what came back. For a stream this runs until its end, delivering all but the end.
-    pub(super) async fn inspect(self, reply: Reply) -> Inspected {
+    pub(super) async fn inspect(self, reply: Reply) -> Result<Inspected, JoinError> {
         let Answered { exchange, answer } = self;
         match answer {
             Ok(answer) if is_stream(&answer.headers) => Box::pin(stream::inspect(exchange, answer, reply)).await,
             Ok(answer) => whole::inspect(exchange, answer, reply).await,
             Err(NoAnswer::ClientGone) => {
                 let ending = Ending::without_answer(Status::ClientAborted, 0, Reason::ClientAborted);
-                Inspected { exchange, ending, tail: Tail::Nobody }
+                Ok(Inspected { exchange, ending, tail: Tail::Nobody })
             }
-            Err(NoAnswer::Upstream(reason)) => failed(exchange, reply, reason, 0),
+            Err(NoAnswer::Upstream(reason)) => Ok(failed(exchange, reply, reason, 0)),
         }
     }
 }

@@ -63,7 +63,9 @@ async fn run(gate: Arc<Gate>, pool: Pool, request: Request<Incoming>, mut reply:
     let admitted = admit::admit(gate, request);
     let identified = admitted.identify();
     let read = identified.read(&mut reply).await;
-    let classified = read.classify();
+    let large = read.body.plain.len() > SCANNED_INLINE_BYTES_MAX;
+    // A fault in a step ends the task: the caller gets 500, and what was sealed is closed by the ledger.
+    let Ok(classified) = beside(large, move || read.classify()).await else { return };
     let decided = classified.decide();
     match decided.record().await {
         Recorded::Refused(response) => {
@@ -71,8 +73,19 @@ async fn run(gate: Arc<Gate>, pool: Pool, request: Request<Incoming>, mut reply:
         }
         Recorded::Sealed(sealed) => {
             let answered = sealed.forward(&pool, &mut reply).await;
-            let inspected = Box::pin(answered.inspect(reply)).await;
+            let Ok(inspected) = Box::pin(answered.inspect(reply)).await else { return };
             inspected.close().await;
         }
     }
 }
+
+/// Runs a step here, or on a thread of its own where it would hold up everything else this core serves.
+async fn beside<T: Send + 'static>(
+    large: bool,
+    step: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, tokio::task::JoinError> {
+    if large { tokio::task::spawn_blocking(step).await } else { Ok(step()) }
+}
+
+/// Largest body that is scanned on the core's own thread, bytes: a few milliseconds' work.
+const SCANNED_INLINE_BYTES_MAX: usize = 64 * 1024;

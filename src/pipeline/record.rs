@@ -150,9 +150,10 @@ async fn decision(decided: &Decided, owner: &Owner, notes: &[FindingNote]) -> (D
     let (listed, cut) = sections::findings(notes);
     let mut plain = Vec::new();
     plain.extend(decided.principal.as_ref().map(sections::identity));
-    plain.push(Plain::Content(Box::new(content(decided, listed, cut))));
+    let (commitments, parts) = commitments(decided);
+    plain.push(Plain::Content(Box::new(sections::fit(content(decided, listed, cut, parts)))));
     if !decided.body.received.is_empty() {
-        plain.push(Plain::Commitments(Box::new(commitments(decided))));
+        plain.push(Plain::Commitments(Box::new(commitments)));
     }
     let (sealed, missing) = sections::seal(case, owner, id, case.time, plain).await;
     let days = case.route.as_ref().map_or(RETENTION_UNROUTED.1, |route| route.retention_days);
@@ -208,11 +209,12 @@ fn notes(decided: &Decided) -> Vec<FindingNote> {
     all.map(|finding| FindingNote::of(finding, action(&finding.class))).collect()
 }
 
-fn content(decided: &Decided, findings: Vec<section::Finding>, cut: u64) -> ContentSection {
+fn content(decided: &Decided, findings: Vec<section::Finding>, cut: u64, parts: u64) -> ContentSection {
     let case = &decided.case;
     let view = &decided.seen.view;
     let unlisted = |model: &String| (*decided.ruling.model == *UNLISTED).then(|| sections::free_text(case, model));
-    let tools = view.tools.iter().filter(|tool| !case.pinned.policy.registers_tool(tool));
+    let (tools_raw, tools_cut) = sections::tools(case, &view.tools);
+    let attachments_cut = view.attachments.len().saturating_sub(sections::ATTACHMENTS_MAX) as u64;
     let media = decided.parts.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     ContentSection {
         attachments: sections::attachments(&view.attachments),
@@ -220,31 +222,33 @@ fn content(decided: &Decided, findings: Vec<section::Finding>, cut: u64) -> Cont
         finish: None,
         media: media.map(|media| sections::free_text(case, media)),
         model_raw: view.model.as_ref().and_then(unlisted),
-        parts: 0,
+        parts,
         salt: section::new_salt(),
         stream: view.stream,
-        tools_raw: tools.take(sections::TOOLS_MAX).map(|tool| sections::free_text(case, tool)).collect(),
-        truncated: cut,
+        tools_raw,
+        truncated: cut + tools_cut + attachments_cut,
         vendor_request_id: None,
     }
 }
 
-fn commitments(decided: &Decided) -> record::CommitmentsSection {
+/// Commitments to the request, and the number of its text parts.
+fn commitments(decided: &Decided) -> (record::CommitmentsSection, u64) {
     let mut commitments = Commitments::new();
-    let received = committed(&commitments, &decided.case, &decided.body.received, &decided.body.plain);
+    let (received, parts) = committed(&commitments, &decided.case, &decided.body.received, &decided.body.plain);
     commitments.set(Body::Received, received);
     if let Some(redacted) = &decided.ruling.redacted {
-        let forwarded = committed(&commitments, &decided.case, redacted, redacted);
+        let (forwarded, _) = committed(&commitments, &decided.case, redacted, redacted);
         commitments.set(Body::Forwarded, forwarded);
     }
-    commitments.finish()
+    (commitments.finish(), parts)
 }
 
-fn committed(commitments: &Commitments, case: &Case, body: &Bytes, plain: &Bytes) -> section::BodyCommitment {
+fn committed(commitments: &Commitments, case: &Case, body: &Bytes, plain: &Bytes) -> (section::BodyCommitment, u64) {
     let document = Document::parse(plain).ok();
     let values =
         document.as_ref().map(|document| case.dialect.text_parts(&case.operation, Direction::Request, document));
-    sections::commit(commitments, body, &values.unwrap_or_default())
+    let values = values.unwrap_or_default();
+    (sections::commit(commitments, body, &values), values.len() as u64)
 }
 
 /// The W3C trace id (Trace Context section 3.2.2.3), where the scanner finds nothing in it.

@@ -151,6 +151,30 @@ pub(super) fn findings(notes: &[FindingNote]) -> (Vec<section::Finding>, u64) {
     (listed.collect(), left_out)
 }
 
+/// Cuts a content section until it fits beside the others: what is left out is counted, and the section stays.
+pub(super) fn fit(mut content: ContentSection) -> ContentSection {
+    while serde_json::to_vec(&content).map_or(0, |bytes| bytes.len()) > CONTENT_BYTES_MAX {
+        let longest = [content.findings.len(), content.tools_raw.len(), content.attachments.len()];
+        let keep = longest.iter().max().copied().unwrap_or(0) / 2;
+        if longest.iter().all(|&len| len <= keep) {
+            break;
+        }
+        content.findings.truncate(keep);
+        content.tools_raw.truncate(keep);
+        content.attachments.truncate(keep);
+        let left = content.findings.len() + content.tools_raw.len() + content.attachments.len();
+        content.truncated += (longest.iter().sum::<usize>() - left) as u64;
+    }
+    content
+}
+
+/// Names of unregistered tools as the content section tells them, and how many are left out.
+pub(super) fn tools(case: &Case, names: &[String]) -> (Vec<String>, u64) {
+    let unlisted = || names.iter().filter(|tool| !case.pinned.policy.registers_tool(tool));
+    let told = unlisted().take(TOOLS_MAX).map(|tool| free_text(case, tool)).collect();
+    (told, unlisted().count().saturating_sub(TOOLS_MAX) as u64)
+}
+
 /// Attachments as the content section tells them.
 pub(super) fn attachments(found: &[crate::vendor::Attachment]) -> Vec<Attachment> {
     let told = |attachment: &crate::vendor::Attachment| Attachment {
@@ -183,11 +207,14 @@ pub(super) fn commit(commitments: &Commitments, body: &[u8], parts: &[Value<'_, 
     committer.finish()
 }
 
-/// Findings listed in one section; more are counted. 100 entries of about 300 bytes stay under 32 KiB.
+/// Longest content section, bytes: in base64 27 KiB, beside 31 KiB of commitments and 1 KiB of identity in a line of 64.
+const CONTENT_BYTES_MAX: usize = 20 * 1024;
+
+/// Findings listed in one section; more are counted.
 const FINDINGS_MAX: usize = 100;
 
 /// Attachments listed in one section.
-const ATTACHMENTS_MAX: usize = 100;
+pub(super) const ATTACHMENTS_MAX: usize = 100;
 
 /// Unregistered tool names listed in one section.
-pub(super) const TOOLS_MAX: usize = 50;
+const TOOLS_MAX: usize = 50;

@@ -15,6 +15,7 @@ use http::{HeaderMap, Response};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Frame};
 use tokio::sync::mpsc;
+use tokio::task::JoinError;
 
 use crate::env::Stopwatch;
 use crate::types::{AnswerOutcome, AnswerVerdict, Reason, Status};
@@ -51,6 +52,18 @@ impl Delivery {
     /// Ends the body in order. Dropped without this, the delivery breaks the body off.
     pub(super) async fn end(mut self) {
         self.hand_over(Part::End).await;
+    }
+
+    /// Breaks the body off once the caller's connection has taken what was handed over: data behind which an error
+    /// stands would be thrown away unsent.
+    pub(super) async fn break_off(self) {
+        let taken = async {
+            while self.sender.capacity() < DELIVERY_PIECES && !self.sender.is_closed() {
+                tokio::time::sleep(FLUSH_STEP).await;
+            }
+            tokio::time::sleep(FLUSH_STEP).await;
+        };
+        let _ = tokio::time::timeout(self.patience, taken).await;
     }
 
     async fn hand_over(&mut self, part: Part) -> bool {
@@ -103,7 +116,7 @@ enum Stopped {
 }
 
 /// Delivers a stream up to its end.
-pub(super) async fn inspect(mut exchange: Exchange, mut answer: Answer, reply: Reply) -> Inspected {
+pub(super) async fn inspect(mut exchange: Exchange, mut answer: Answer, reply: Reply) -> Result<Inspected, JoinError> {
     let codings = codec::codings(&answer.headers);
     let Some(mut pieces) = codings.ok().and_then(|codings| Pieces::new(&codings)) else {
         return whole::inspect(exchange, answer, reply).await;
@@ -116,7 +129,7 @@ pub(super) async fn inspect(mut exchange: Exchange, mut answer: Answer, reply: R
         ending.outcome = AnswerOutcome::Withheld;
         let refusal = exchange.case.refusal_of(first.reason, "policy releases no answer here");
         let response = answer::refused(&exchange.case, &refusal, exchange.ruling.outcome, Some(&exchange.decision));
-        return Inspected { exchange, ending, tail: Tail::Whole(reply, Box::new(response)) };
+        return Ok(Inspected { exchange, ending, tail: Tail::Whole(reply, Box::new(response)) });
     }
     let (sender, receiver) = mpsc::channel(DELIVERY_PIECES);
     let patience = Duration::from_secs(exchange.case.gate.parts.limits.delivery_seconds);
@@ -128,7 +141,7 @@ pub(super) async fn inspect(mut exchange: Exchange, mut answer: Answer, reply: R
     } else {
         Stopped::Gone
     };
-    finish(exchange, &answer, events, delivery, stopped).await
+    Ok(finish(exchange, &answer, events, delivery, stopped).await)
 }
 
 fn head(exchange: &Exchange, answer: &Answer, decoded: bool, body: DeliveryBody) -> Response<ResponseBody> {
@@ -176,6 +189,8 @@ async fn pump(
         exchange.case.micros.upstream += watch.micros();
         let received = match next {
             Ok(Some(Ok(received))) => received,
+            // What the vendor had to say is said: a connection that breaks after that takes nothing away.
+            Ok(Some(Err(_))) if events.has_ended() || events.has_error() => return Stopped::End,
             Ok(Some(Err(error))) => return Stopped::Broken(error.reason()),
             Ok(None) if !pieces.is_complete() => return Stopped::Broken(Reason::UpstreamError),
             Err(_) if first_word && ended.is_none() => {
@@ -224,7 +239,7 @@ async fn finish(
 ) -> Inspected {
     let mut gone = matches!(stopped, Stopped::Gone);
     if !gone && !events.is_cut() {
-        let ready = events.finish(&exchange);
+        let ready = events.finish(&exchange, matches!(stopped, Stopped::Broken(_)));
         gone = !deliver(&mut events, &mut delivery, ready).await;
     }
     let (mut status, mut reason) = match stopped {
@@ -252,6 +267,9 @@ async fn finish(
 
 /// Pieces that may wait for a slow caller; a piece is what one read from the vendor released, 16 KiB as a rule.
 const DELIVERY_PIECES: usize = 16;
+
+/// How soon it is looked again whether the caller's connection has taken everything.
+const FLUSH_STEP: Duration = Duration::from_millis(5);
 
 /// How long an answer's first word is held to see what follows it. Later words wait for the next piece; the first one is
 /// what a person watches for.

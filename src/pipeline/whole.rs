@@ -1,8 +1,9 @@
 //! Answers read whole: everything that is not an event stream.
 
 use bytes::{Bytes, BytesMut};
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderName};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderName, RETRY_AFTER};
 use http::{HeaderMap, Response, StatusCode};
+use tokio::task::JoinError;
 
 use crate::env::Stopwatch;
 use crate::json::Document;
@@ -20,6 +21,7 @@ use super::forward::Exchange;
 use super::inspect::{AnswerRuling, Ending, Inspected, Looked, Tail, ask, failed, vendor_request};
 use super::sections::{self, AnswerParts, FindingNote};
 use super::stream::unsized_body;
+use super::{SCANNED_INLINE_BYTES_MAX, beside};
 
 /// An answer body and what was seen in it.
 struct Seen {
@@ -31,7 +33,11 @@ struct Seen {
 }
 
 /// Reads, scans and rules on a whole answer; its response waits for the completion.
-pub(super) async fn inspect(mut exchange: Exchange, mut answer: Answer, mut reply: Reply) -> Inspected {
+pub(super) async fn inspect(
+    mut exchange: Exchange,
+    mut answer: Answer,
+    mut reply: Reply,
+) -> Result<Inspected, JoinError> {
     let watch = Stopwatch::start();
     let limit = exchange.case.gate.parts.limits.answer_bytes_max;
     let mut answered = 0;
@@ -40,13 +46,17 @@ pub(super) async fn inspect(mut exchange: Exchange, mut answer: Answer, mut repl
         () = reply.closed() => {
             let mut ending = Ending::without_answer(Status::ClientAborted, 0, Reason::ClientAborted);
             ending.answered_bytes = answered;
-            return Inspected { exchange, ending, tail: Tail::Nobody };
+            return Ok(Inspected { exchange, ending, tail: Tail::Nobody });
         }
     };
     exchange.case.micros.upstream += watch.micros();
     match collected {
-        Ok(body) => ruled(exchange, &answer.headers, answer.status, body, reply),
-        Err(reason) => failed(exchange, reply, reason, answered),
+        Ok(body) => {
+            let (headers, status) = (std::mem::take(&mut answer.headers), answer.status);
+            let large = body.len() > SCANNED_INLINE_BYTES_MAX;
+            beside(large, move || ruled(exchange, &headers, status, body, reply)).await
+        }
+        Err(reason) => Ok(failed(exchange, reply, reason, answered)),
     }
 }
 
@@ -96,20 +106,26 @@ fn ruled(mut exchange: Exchange, headers: &HeaderMap, status: StatusCode, body: 
     let response = match delivered {
         Ok(delivered) => {
             ending.delivered_bytes = delivered.len() as u64;
-            ending.parts = parts(
-                &exchange,
-                headers,
-                &body,
-                &seen.plain,
-                (outcome == AnswerOutcome::Redacted).then_some(&delivered),
-            );
+            let redacted = outcome == AnswerOutcome::Redacted;
+            let fate = if redacted { Fate::Redacted(&delivered) } else { Fate::AsItWas };
+            ending.parts = parts(&exchange, headers, &body, &seen.plain, &fate);
             response(headers, status, delivered, outcome == AnswerOutcome::Redacted)
         }
-        Err(refusal) => {
-            ending.status = Status::CutByPolicy;
+        Err(mut refusal) => {
+            // An error of the vendor's stays one, whatever its body held: SDKs decide by the status what to do.
+            if erred {
+                refusal.status = status.as_u16();
+            } else {
+                ending.status = Status::CutByPolicy;
+            }
             ending.http_status = refusal.status;
-            ending.parts = parts(&exchange, headers, &body, &seen.plain, None);
-            answer::refused(&exchange.case, &refusal, exchange.ruling.outcome, Some(&exchange.decision))
+            ending.parts = parts(&exchange, headers, &body, &seen.plain, &Fate::Withheld);
+            let mut refused =
+                answer::refused(&exchange.case, &refusal, exchange.ruling.outcome, Some(&exchange.decision));
+            if let Some(wait) = headers.get(RETRY_AFTER).filter(|_| erred) {
+                refused.headers_mut().insert(RETRY_AFTER, wait.clone());
+            }
+            refused
         }
     };
     ending.view = seen.view;
@@ -194,29 +210,24 @@ fn notes(exchange: &Exchange, findings: &[Finding], outcome: AnswerOutcome) -> V
     findings.iter().map(|finding| FindingNote::of(finding, action(finding))).collect()
 }
 
-fn parts(
-    exchange: &Exchange,
-    headers: &HeaderMap,
-    answered: &Bytes,
-    plain: &Bytes,
-    redacted: Option<&Bytes>,
-) -> AnswerParts {
+/// What became of an answer, for its commitments.
+enum Fate<'a> {
+    AsItWas,
+    Redacted(&'a Bytes),
+    Withheld,
+}
+
+fn parts(exchange: &Exchange, headers: &HeaderMap, answered: &Bytes, plain: &Bytes, fate: &Fate<'_>) -> AnswerParts {
     let mut commitments = Commitments::new();
     let (first, count) = committed(exchange, &commitments, answered, plain);
-    let section = match redacted {
-        Some(delivered) => {
-            commitments.set(Body::Answered, first);
-            let (second, _) = committed(exchange, &commitments, delivered, delivered);
-            commitments.set(Body::Delivered, second);
-            commitments.finish()
-        }
-        None => {
-            commitments.set(Body::Delivered, first);
-            commitments.finish()
-        }
-    };
+    let place = if matches!(fate, Fate::AsItWas) { Body::Delivered } else { Body::Answered };
+    commitments.set(place, first);
+    if let Fate::Redacted(delivered) = fate {
+        let (second, _) = committed(exchange, &commitments, delivered, delivered);
+        commitments.set(Body::Delivered, second);
+    }
     let media = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    AnswerParts { section: Some(section), count, media, stream: false }
+    AnswerParts { section: Some(commitments.finish()), count, media, stream: false }
 }
 
 fn committed(exchange: &Exchange, commitments: &Commitments, body: &Bytes, plain: &Bytes) -> (BodyCommitment, u64) {

@@ -152,10 +152,6 @@ impl Events {
         while let Some(frame) = self.framer.next_frame()? {
             self.take(exchange, frame);
         }
-        if self.queued_bytes > QUEUE_BYTES_MAX || self.queue.len() > QUEUE_EVENTS_MAX {
-            self.texts.force_all(&mut self.scan);
-            self.cover(Coverage::Partial);
-        }
         Ok(())
     }
 
@@ -183,9 +179,6 @@ impl Events {
     /// Feeds an event's strings to the scanner.
     fn read(&mut self, exchange: &Exchange, document: &Document<'_>, view: &EventView, pending: &mut Pending) {
         let mut places = Vec::new();
-        for channel in &view.superseded {
-            self.texts.force(&mut self.scan, *channel);
-        }
         for delta in &view.deltas {
             let Some(value) = document.value(delta.node) else { continue };
             let form = if delta.form == DeltaForm::Json { Form::Json } else { Form::Text };
@@ -212,20 +205,25 @@ impl Events {
         }
     }
 
-    /// Data that is not JSON: scanned as one text with all other such data. Where a laxer parser than ours could read
-    /// JSON in it, nobody knows what it would see.
+    /// Data that is not JSON (keep-alives, usually): scanned as one text with all other such data. Where a laxer parser
+    /// than ours could read JSON in it, nobody knows what it would see.
     fn read_raw(&mut self, data: &str, pending: &mut Pending) {
         let trimmed = data.trim();
         if trimmed == "[DONE]" {
             return;
         }
-        self.cover(if trimmed.starts_with(['{', '[', '"']) { Coverage::None } else { Coverage::Partial });
+        if trimmed.starts_with(['{', '[', '"']) {
+            self.cover(Coverage::None);
+        }
         let (channel, span, _) = self.texts.feed(&mut self.scan, RAW_CHANNEL, Form::Text, data);
         pending.strings.push(Piece { channel, span, place: 0..data.len(), json: false });
     }
 
     /// What an event means beyond its strings. An error event ends the stream for SDKs, so it waits like the terminal one.
     fn follow(&mut self, view: &EventView, pending: &mut Pending) {
+        for channel in &view.superseded {
+            self.texts.supersede(&self.scan, *channel);
+        }
         for channel in &view.ended {
             self.texts.end(&mut self.scan, *channel);
         }
@@ -304,8 +302,18 @@ impl Events {
         Looked::new(exchange, self.reader.view(), classes, self.coverage, self.is_redactable())
     }
 
-    /// What may go to the caller now.
+    /// What may go to the caller now. Where too much waits for something that is held, that is decided as it stands.
     pub(super) fn ready(&mut self, exchange: &Exchange) -> VecDeque<Bytes> {
+        let mut out = self.released(exchange);
+        if !self.is_cut() && (self.queued_bytes > QUEUE_BYTES_MAX || self.queue.len() > QUEUE_EVENTS_MAX) {
+            self.texts.force_all(&mut self.scan);
+            self.cover(Coverage::Partial);
+            out.extend(self.released(exchange));
+        }
+        out
+    }
+
+    fn released(&mut self, exchange: &Exchange) -> VecDeque<Bytes> {
         self.decide(exchange);
         let mut out = VecDeque::new();
         while !self.is_cut() && self.queue.front().is_some_and(|event| self.is_released(event)) {
@@ -356,9 +364,10 @@ impl Events {
         event.frame.splice(&ordered(edits)).into()
     }
 
-    /// The vendor's body is over: what is held is decided as it stands.
-    pub(super) fn finish(&mut self, exchange: &Exchange) -> VecDeque<Bytes> {
-        if let Some(frame) = self.framer.finish() {
+    /// The vendor's body is over: what is held is decided as it stands. Of a body that broke off, an unfinished event
+    /// is dropped, as clients do.
+    pub(super) fn finish(&mut self, exchange: &Exchange, broken: bool) -> VecDeque<Bytes> {
+        if let Some(frame) = self.framer.finish().filter(|_| !broken) {
             self.take(exchange, frame);
         }
         self.scan.end_all();

@@ -28,7 +28,7 @@ pub(super) struct Piece {
 #[derive(Default)]
 pub(super) struct Texts {
     channels: BTreeMap<u32, Text>,
-    /// Channels decided before their end although something was held; a continuation cannot be joined to them.
+    /// Channels decided before their end because too much waited for them; a continuation cannot be joined to them.
     forced: BTreeSet<u32>,
     /// The dialect's channel to the scanner's, for those that went on after being forced.
     continued: BTreeMap<u32, u32>,
@@ -39,7 +39,8 @@ pub(super) struct Texts {
 #[derive(Default)]
 struct Text {
     length: usize,
-    /// Up to where it went out although a match might still have begun there ([`Texts::release_first_word`]).
+    /// Up to where it went out although a match might still have begun there ([`Texts::release_first_word`],
+    /// [`Texts::supersede`]).
     early: usize,
     /// Findings to replace, in order.
     replaced: Vec<Edit>,
@@ -88,9 +89,20 @@ impl Texts {
         scan.end(self.continued.get(&channel).copied().unwrap_or(channel));
     }
 
-    /// Another text of the same choice began: what this one holds is decided as it stands, so that it delays nobody.
-    pub(super) fn force(&mut self, scan: &mut StreamScan, channel: u32) {
+    /// Another text of the same choice goes on: a short rest of plain text that this one holds may go out. The scanner
+    /// keeps it, so a continuation still joins. What looks like the beginning of a number or key stays held.
+    pub(super) fn supersede(&mut self, scan: &StreamScan, channel: u32) {
         let channel = self.continued.get(&channel).copied().unwrap_or(channel);
+        let Some(text) = self.channels.get_mut(&channel) else { return };
+        let rest = text.kept.as_deref().and_then(|kept| kept.get(scan.released(channel)..)).unwrap_or(UNKNOWN_REST);
+        let digits = rest.bytes().filter(u8::is_ascii_digit).count();
+        if rest.len() <= SUPERSEDED_BYTES_MAX && digits < SUPERSEDED_DIGITS_MAX && !rest.contains('@') {
+            text.early = text.length;
+        }
+    }
+
+    /// What is held is decided as it stands; a continuation cannot be joined to it.
+    fn force(&mut self, scan: &mut StreamScan, channel: u32) {
         if scan.held(channel) > 0 && self.forced.insert(channel) {
             scan.end(channel);
         }
@@ -102,13 +114,15 @@ impl Texts {
         channels.into_iter().for_each(|channel| self.force(scan, channel));
     }
 
-    /// Whether all there is of a channel is one plain word of letters.
+    /// Whether all there is of a channel is one plain word, as prose begins: a letter and small letters.
     pub(super) fn is_first_word(&self, channel: u32) -> bool {
-        let text = self.channels.get(&channel).and_then(|text| text.kept.as_deref()).unwrap_or_default();
-        (1..=FIRST_WORD_BYTES_MAX).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphabetic())
+        let Some(text) = self.channels.get(&channel).filter(|text| text.early == 0) else { return false };
+        let word = text.kept.as_deref().unwrap_or_default().as_bytes();
+        let (first, rest) = word.split_first().unwrap_or((&b'0', &[]));
+        first.is_ascii_alphabetic() && rest.iter().all(u8::is_ascii_lowercase) && word.len() <= FIRST_WORD_BYTES_MAX
     }
 
-    /// Lets a channel's first word go. A finding that begins in it is replaced from its end on.
+    /// Lets a channel's first word go, once. A finding that begins in it is replaced from its end on.
     pub(super) fn release_first_word(&mut self, channel: u32) {
         if let Some(text) = self.channels.get_mut(&channel) {
             text.early = text.length;
@@ -177,9 +191,18 @@ pub(super) fn pointer(channel: u32) -> String {
 /// Text kept for commitments, all channels of a stream together, bytes.
 const KEPT_BYTES_MAX: usize = 1 << 20;
 
-/// Longest first word that may go out before it is decided, bytes: what an e-mail address or a key could lose of its
-/// beginning, in exchange for a first token that does not wait for the second.
-const FIRST_WORD_BYTES_MAX: usize = 16;
+/// Longest first word that may go out before it is decided, bytes: what an e-mail address could lose of its beginning,
+/// in exchange for a first token that does not wait for the second.
+const FIRST_WORD_BYTES_MAX: usize = 12;
+
+/// Longest rest that may go out undecided when another field goes on, bytes: a word.
+const SUPERSEDED_BYTES_MAX: usize = 16;
+
+/// Digits from which on such a rest could be the beginning of a number that must not leak.
+const SUPERSEDED_DIGITS_MAX: usize = 4;
+
+/// Stands for a rest that was not kept: it stays held.
+const UNKNOWN_REST: &str = "@";
 
 /// First number of channels that went on after being decided; dialects number from 0 to 16,384.
 const CONTINUED_FROM: u32 = 1 << 20;

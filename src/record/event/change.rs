@@ -7,7 +7,7 @@ use crate::types::{Digest, Fact, PolicyRef, PrincipalKind, RequestId, Timestamp}
 
 use super::{By, Stamp, map, number, texts};
 
-/// A client token as its event tells of it: no name, no user; those stand in the event's identity section.
+/// A client token as its event tells of it: no name, no user.
 #[derive(Clone, Copy, Debug)]
 pub struct Token<'a> {
     /// The token's public id.

@@ -22,7 +22,7 @@ pub fn cut(text: &str) -> String {
     text.get(..end).unwrap_or_default().to_owned()
 }
 
-/// Section `identity`: who a pseudonym is. In decisions, and in `token.*` events.
+/// Section `identity`: who a pseudonym is. In decisions.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct IdentitySection {
