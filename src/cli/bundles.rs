@@ -1,5 +1,6 @@
 //! `sealgate policy list|show|test|explain|diff|reload`.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
@@ -10,7 +11,7 @@ use crate::env::Clock;
 use crate::policy::{Bundle, PolicySet};
 
 use super::policy::{self, Listed};
-use super::{BAD_CONFIG, Failure, IO, socket};
+use super::{BAD_CONFIG, Failure, IO, output, socket};
 
 /// The policy bundle.
 #[derive(Debug, Args)]
@@ -81,7 +82,7 @@ pub(super) fn run(args: &PolicyArgs, config: &Config) -> Result<u8, Failure> {
         PolicyCommand::List { format } => list(config, format),
         PolicyCommand::Show { bundle, format } => {
             let set = chosen(config, bundle.as_deref())?;
-            print!("{}", if format.is_json() { policy::show_json(&set, now) } else { policy::show(&set, now) });
+            output::print(if format.is_json() { policy::show_json(&set, now) } else { policy::show(&set, now) })?;
             Ok(0)
         }
         PolicyCommand::Test { bundle, all, format } => {
@@ -89,7 +90,7 @@ pub(super) fn run(args: &PolicyArgs, config: &Config) -> Result<u8, Failure> {
             let results = set.run_cases();
             let text =
                 if format.is_json() { policy::cases_json(&results) } else { policy::cases(&set, &results, *all) };
-            print!("{text}");
+            output::print(text)?;
             Ok(u8::from(results.iter().any(|case| !case.passed)))
         }
         PolicyCommand::Explain { case, bundle } => {
@@ -100,11 +101,11 @@ pub(super) fn run(args: &PolicyArgs, config: &Config) -> Result<u8, Failure> {
                     "no case of this bundle has that name; `sealgate policy test --all` lists them",
                 ));
             };
-            print!("{}", policy::explain(&set, &decision, &steps));
+            output::print(policy::explain(&set, &decision, &steps))?;
             Ok(0)
         }
         PolicyCommand::Diff { first, second } => {
-            print!("{}", policy::diff(&chosen(config, Some(first))?, &chosen(config, second.as_deref())?));
+            output::print(policy::diff(&chosen(config, Some(first))?, &chosen(config, second.as_deref())?))?;
             Ok(0)
         }
         PolicyCommand::Reload => reload(config),
@@ -116,15 +117,38 @@ fn list(config: &Config, format: &Format) -> Result<u8, Failure> {
     let (active, _) = app::load_policy(config)?;
     let place = config.policy.as_ref().map_or_else(|| "embedded".to_owned(), |dir| dir.display().to_string());
     let mut listed = vec![Listed::new(&place, &active, true, now)];
-    for folder in Bundle::list(&kept(config)).unwrap_or_default() {
-        if let Ok(bundle) = Bundle::read(&folder)
-            && bundle.digest() != active.digest()
-        {
-            listed.push(Listed::new(&folder.display().to_string(), &bundle, false, now));
+    for folder in folders(&kept(config))? {
+        let place = folder.display().to_string();
+        let name = folder.file_name().unwrap_or_default().to_string_lossy();
+        match Bundle::read(&folder) {
+            Ok(bundle) if bundle.digest().to_string() != name => {
+                listed.push(Listed { state: "changed".to_owned(), ..Listed::new(&place, &bundle, false, now) });
+                output::say(format_args!("warning: `{place}` no longer holds what its name says: restore it"));
+            }
+            Ok(bundle) if bundle.digest() == active.digest() => {}
+            Ok(bundle) => listed.push(Listed::new(&place, &bundle, false, now)),
+            Err(fault) => {
+                listed.push(Listed::unreadable(&place, &name));
+                output::say(format_args!("warning: `{place}` no longer reads as a bundle: {fault}"));
+            }
         }
     }
-    print!("{}", if format.is_json() { policy::list_json(&listed) } else { policy::list(&listed) });
+    output::print(if format.is_json() { policy::list_json(&listed) } else { policy::list(&listed) })?;
     Ok(0)
+}
+
+/// The folders of kept bundles, whether or not they still hold one; what begins with a dot was never finished.
+fn folders(kept: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let unreadable = |error: io::Error| Failure::new(IO, format!("cannot read `{}`: {error}", kept.display()));
+    let entries = match std::fs::read_dir(kept) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(unreadable)?,
+    };
+    let paths = entries.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>().map_err(unreadable)?;
+    let finished = |path: &PathBuf| !path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+    let mut folders: Vec<_> = paths.into_iter().filter(finished).collect();
+    folders.sort();
+    Ok(folders)
 }
 
 fn kept(config: &Config) -> PathBuf {
@@ -142,7 +166,7 @@ fn chosen(config: &Config, name: Option<&str>) -> Result<PolicySet, Failure> {
 fn reload(config: &Config) -> Result<u8, Failure> {
     match socket::post(&config.data, "/policy/reload", b"")? {
         Some(answer) if answer.status == 200 => {
-            println!("{}", answer.body.trim());
+            output::line(answer.body.trim())?;
             Ok(0)
         }
         Some(answer) => Err(Failure::new(BAD_CONFIG, answer.body.trim())),

@@ -6,14 +6,15 @@ use std::path::Path;
 
 use crate::config::SAMPLE;
 
-use super::{Failure, IO};
+use super::{Failure, IO, output};
 
 pub(super) fn run(file: &Path) -> Result<u8, Failure> {
     let written =
         OpenOptions::new().write(true).create_new(true).open(file).and_then(|mut out| out.write_all(SAMPLE.as_bytes()));
     match written {
         Ok(()) => {
-            println!("Wrote {}. Edit it, then `sealgate check`, then `sealgate serve`.", file.display());
+            let file = file.display();
+            output::line(format_args!("Wrote {file}. Edit it, then `sealgate check`, then `sealgate serve`."))?;
             Ok(0)
         }
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {

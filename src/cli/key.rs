@@ -6,7 +6,7 @@ use crate::config::Config;
 use crate::record::{Signer, vkey};
 use crate::store::Paths;
 
-use super::{Failure, IO};
+use super::{Failure, IO, output};
 
 /// The keys that sign.
 #[derive(Debug, Args)]
@@ -35,8 +35,7 @@ pub(super) fn run(args: &KeyArgs, config: &Config) -> Result<u8, Failure> {
     // `<name>/<generation>`: the generation that is written now; earlier ones have the same key.
     let name = origin.trim().rsplit_once('/').map_or(origin.trim(), |(name, _)| name);
     let generations = paths.generations().map_err(|error| Failure::new(IO, error.to_string()))?;
-    for generation in generations {
-        println!("{}", vkey(&format!("{name}/{generation}"), signer.public()));
-    }
+    let line = |generation| vkey(&format!("{name}/{generation}"), signer.public()) + "\n";
+    output::print(generations.into_iter().map(line).collect::<String>())?;
     Ok(0)
 }

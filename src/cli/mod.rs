@@ -7,6 +7,7 @@ mod bundles;
 mod check;
 mod init;
 mod key;
+mod output;
 pub mod policy;
 pub mod records;
 mod scan;
@@ -101,7 +102,7 @@ pub fn run() -> u8 {
     match dispatch(cli) {
         Ok(code) => code,
         Err(failure) => {
-            eprintln!("sealgate: {}", failure.message);
+            output::say(format_args!("sealgate: {}", failure.message));
             failure.code
         }
     }

@@ -22,7 +22,8 @@ pub struct Listed {
     pub name: String,
     /// Its owner's name for this state of it.
     pub version: String,
-    /// `valid`, `not_yet_valid`, `expired`, or `faulty (3)` with the number of faults.
+    /// `valid`, `not_yet_valid`, `expired`, `faulty (3)` with the number of faults; of a kept bundle also `changed`
+    /// (not what its folder's name says) or `unreadable`.
     pub state: String,
 }
 
@@ -37,6 +38,13 @@ impl Listed {
             Err(faults) => ("-".to_owned(), "-".to_owned(), format!("faulty ({})", faults.len())),
         };
         Listed { place: place.to_owned(), active, digest: bundle.digest().to_string(), name, version, state }
+    }
+
+    /// A kept bundle that no longer reads as one; `digest` is what its folder is called.
+    pub fn unreadable(place: &str, digest: &str) -> Self {
+        let none = || "-".to_owned();
+        let (name, version, state) = (none(), none(), "unreadable".to_owned());
+        Listed { place: place.to_owned(), active: false, digest: digest.to_owned(), name, version, state }
     }
 
     fn cells(&self) -> Vec<String> {
@@ -327,7 +335,9 @@ mod tests {
         files.insert("labels.toml".to_owned(), b"x".to_vec());
         let bad = Listed::new("./bad", &Bundle::of(files), false, now());
         let good = Listed::new("embedded", &Bundle::embedded(), true, now());
-        let text = list(&[good.clone(), bad.clone()]);
+        let gone = Listed::unreadable("./gone", "0123456789abcdef");
+        let text = list(&[good.clone(), bad.clone(), gone]);
+        assert!(text.contains("0123456789ab  unreadable  ./gone"), "{text}");
         assert!(text.contains("*  default  1") && text.contains("faulty (1)"), "{text}");
         assert!(list_json(&[good, bad]).starts_with("[{\"active\":true,\"digest\":\""));
     }

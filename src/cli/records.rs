@@ -123,7 +123,11 @@ pub(crate) fn run_on(args: &RecordsArgs, paths: &DataPaths, console: &mut Consol
         console.use_index = false;
         result = dispatch(args, paths, console);
     }
-    let result = result.and_then(|code| Ok(console.out.flush().map(|()| code)?));
+    // A verdict keeps its code although the output's reader went away.
+    let result = result.and_then(|code| match console.out.flush().map_err(Failure::from) {
+        Ok(()) | Err(Failure::Closed) => Ok(code),
+        Err(failure) => Err(failure),
+    });
     match result {
         Ok(code) => Ok(code),
         Err(Failure::Closed) => Ok(EXIT_OK),
@@ -175,5 +179,7 @@ pub(crate) const EXIT_NO: u8 = 1;
 pub(crate) const EXIT_USAGE: u8 = 2;
 pub(crate) const EXIT_IO: u8 = 74;
 
+#[cfg(test)]
+mod reading_tests;
 #[cfg(test)]
 mod tests;

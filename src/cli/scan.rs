@@ -12,7 +12,7 @@ use crate::json::Document;
 use crate::scan::Finding;
 
 use super::table::{Column, Table, terminal_width};
-use super::{Failure, IO};
+use super::{Failure, IO, output};
 
 /// Scan a file or standard input.
 #[derive(Debug, Args)]
@@ -40,16 +40,14 @@ pub(super) fn run(args: &ScanArgs, config: &Config) -> Result<u8, Failure> {
             return Err(Failure::new(2, message));
         }
     };
+    let lines = || scan.findings.iter().map(|finding| line(&name, finding, &bytes, args.show));
     match args.format.as_str() {
-        "table" => print!("{}", table(&scan.findings, &bytes, args.show)),
-        "jsonl" => scan.findings.iter().for_each(|finding| println!("{}", line(&name, finding, &bytes, args.show))),
-        _ => {
-            let lines: Vec<_> = scan.findings.iter().map(|finding| line(&name, finding, &bytes, args.show)).collect();
-            println!("[{}]", lines.join(","));
-        }
+        "table" => output::print(table(&scan.findings, &bytes, args.show))?,
+        "jsonl" => output::print(lines().map(|line| line + "\n").collect::<String>())?,
+        _ => output::line(format_args!("[{}]", lines().collect::<Vec<_>>().join(",")))?,
     }
     let found = scan.findings.len();
-    eprintln!("{name}: {found} findings in {} bytes, coverage {}", bytes.len(), scan.coverage);
+    output::say(format_args!("{name}: {found} findings in {} bytes, coverage {}", bytes.len(), scan.coverage));
     Ok(0)
 }
 

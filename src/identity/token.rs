@@ -29,7 +29,10 @@ pub struct NewToken {
 
 impl NewToken {
     /// Refuses what could not be told apart, shown or recorded; sorts the roles.
-    pub(super) fn checked(mut self) -> Result<Self, TokenError> {
+    ///
+    /// # Errors
+    /// When a field is not acceptable.
+    pub fn checked(mut self) -> Result<Self, TokenError> {
         for (field, value) in [("name", &self.name), ("user", &self.user)] {
             let fits = (1..=TEXT_BYTES_MAX).contains(&value.trim().len()) && !value.chars().any(char::is_control);
             if !fits {

@@ -9,9 +9,10 @@
 
 use std::path::Path;
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, ffi, params};
 
 use super::log::{Cursor, Place};
+use crate::store::files;
 
 /// Number of this layout; a file with another is rebuilt.
 const SCHEMA_VERSION: i64 = 1;
@@ -56,7 +57,10 @@ pub(super) const fn zone_start(zone: i64) -> i64 {
 /// A fresh database; `None` makes a private temporary one that vanishes when closed.
 pub(super) fn create(path: Option<&Path>) -> rusqlite::Result<Connection> {
     let conn = match path {
-        Some(path) => Connection::open(path)?,
+        Some(path) => {
+            private(path)?;
+            Connection::open(path)?
+        }
         None => Connection::open("")?,
     };
     tune(&conn)?;
@@ -64,8 +68,15 @@ pub(super) fn create(path: Option<&Path>) -> rusqlite::Result<Connection> {
     Ok(conn)
 }
 
+/// The index tells who asked whom and when: it is the gateway's user's alone, from its first byte.
+fn private(path: &Path) -> rusqlite::Result<()> {
+    files::private_database(path)
+        .map_err(|error| rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_CANTOPEN), Some(error.to_string())))
+}
+
 /// An existing file, to write on; `None` where it is not of this layout.
 pub(super) fn open(path: &Path) -> rusqlite::Result<Option<Connection>> {
+    private(path)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let conn = Connection::open_with_flags(path, flags)?;
     if version(&conn)? != SCHEMA_VERSION {

@@ -29,6 +29,18 @@ impl View {
         Ok(rows)
     }
 
+    /// For a view that is only advanced from now on: lets go of the index file's state, which would keep its WAL from
+    /// being reset, and of the requests that are completed. Lists and counts miss them afterwards.
+    pub fn forget_completed(&mut self) -> Result<(), ViewError> {
+        if let Some(disk) = self.disk.as_ref().filter(|disk| !disk.is_autocommit()) {
+            disk.execute_batch("COMMIT")?;
+        }
+        if self.tail.execute("DELETE FROM requests WHERE status IS NOT NULL", [])? > 0 {
+            self.tail.execute("DELETE FROM marks WHERE pos NOT IN (SELECT pos FROM requests)", [])?;
+        }
+        Ok(())
+    }
+
     pub(super) fn read_tail(&mut self, cursor: Cursor, names: Option<Names>) -> Result<Vec<i64>, ViewError> {
         let mut reader = match self.reader.take() {
             Some(reader) => reader,

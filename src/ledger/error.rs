@@ -37,7 +37,7 @@ pub enum OpenError {
     NameForm(String),
     /// The configured name is not the log's.
     #[error(
-        "this log belongs to the gateway `{recorded}` and the configuration says `{configured}`: set `[gateway] name = \"{recorded}\"`, or begin a new generation with `sealgate records fork`"
+        "this log belongs to the gateway `{recorded}` and the configuration says `{configured}`: set `[gateway] name = \"{recorded}\"`, or give another data directory"
     )]
     NameChanged {
         /// The name in `keys/origin`.
@@ -55,7 +55,7 @@ pub enum OpenError {
     },
     /// The log is damaged beyond what a crash can do.
     #[error(
-        "the log is damaged and is left as it is: {0}; run `sealgate records verify`, keep a copy, restore the segment from a copy or begin anew with `sealgate records fork`"
+        "the log is damaged and is left as it is: {0}; keep the data directory as it is, see what `sealgate records verify` says, and restore the segment from a backup; without one, ask the maintainers before anything is changed"
     )]
     Damaged(Box<Damage>),
     /// The first records could not be written.

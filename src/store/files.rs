@@ -1,7 +1,8 @@
 //! Whole small files: written once, or replaced so that a crash leaves the old or the new, never a part.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::env::Disk;
@@ -53,6 +54,24 @@ pub fn replace_from(disk: &dyn Disk, path: &Path, source: &mut dyn Read) -> Resu
     disk.rename(&temporary, path).map_err(StoreError::io("rename the new content to", path))?;
     // A crash here leaves the old or the new content, whole either way.
     sync_parent(disk, path)
+}
+
+/// Makes an empty file (mode 0600) for a database to be opened there; one that is there already, and what SQLite keeps
+/// beside it, gets that mode. SQLite gives the files it makes beside a database the database's mode.
+///
+/// # Errors
+/// When the file cannot be made or its mode not set.
+pub fn private_database(path: &Path) -> io::Result<()> {
+    OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path)?;
+    for suffix in ["", "-wal", "-shm"] {
+        let mut name = path.as_os_str().to_owned();
+        name.push(suffix);
+        match fs::set_permissions(&name, fs::Permissions::from_mode(0o600)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            done => done?,
+        }
+    }
+    Ok(())
 }
 
 /// Reads a part of a file: from `start` to `end`, or to its end.

@@ -5,8 +5,6 @@
 //! under a new id. Nothing here can tell a key from its row without `keys/kek`.
 
 use std::collections::HashMap;
-use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 
@@ -76,8 +74,9 @@ impl KeyStore {
             None => new_kek(&paths)?,
         };
         let wrapper = wrapper(&paths, &kek)?;
+        let database = paths.key_database();
+        files::private_database(&database).map_err(StoreError::io("protect", &database))?;
         let connection = schema::open_to_write(&paths)?;
-        protect(&paths.key_database())?;
         files::sync_parent(&RealDisk, &paths.key_database())?;
         Ok(KeyStore::with(paths, wrapper, connection))
     }
@@ -332,10 +331,6 @@ fn new_kek(paths: &Paths) -> Result<Vec<u8>, StoreError> {
 fn missing_kek(paths: &Paths) -> StoreError {
     let why = "is missing, and keys were made under it: put it back from your backup";
     StoreError::unusable(&paths.kek(), why)
-}
-
-fn protect(path: &Path) -> Result<(), StoreError> {
-    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).map_err(StoreError::io("protect", path))
 }
 
 /// Data keys held in memory: 65,536 x about 350 bytes = 22 MiB; when it is full it starts anew.

@@ -3,7 +3,7 @@
 //! The kernel drops it with the process, kill -9 included; the process id inside is only for the error message.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{Read, Seek, Write};
+use std::io::{ErrorKind, Read, Seek, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::thread;
 use std::time::Duration;
@@ -51,9 +51,13 @@ impl Lock {
         Err(StoreError::Locked { data: paths.data().to_owned(), pid })
     }
 
-    /// Whether no process writes this data directory now.
+    /// Whether it is certain that no process writes this data directory now: a lock file that is there and cannot be
+    /// opened or asked may be held.
     pub fn is_free(paths: &Paths) -> bool {
-        File::open(paths.lock()).map_or(true, |file| file.try_lock_shared().is_ok())
+        match File::open(paths.lock()) {
+            Ok(file) => file.try_lock_shared().is_ok(),
+            Err(error) => error.kind() == ErrorKind::NotFound,
+        }
     }
 }
 

@@ -102,6 +102,21 @@ fn the_lock_admits_one_and_names_the_other() {
     drop(lock);
     assert!(Lock::is_free(&paths));
     Lock::take(&paths).expect("free again");
+    std::fs::remove_file(paths.lock()).expect("removed");
+    std::os::unix::fs::symlink("lock", paths.lock()).expect("linked");
+    assert!(!Lock::is_free(&paths), "what cannot be opened may be held");
+}
+
+#[test]
+fn the_key_database_is_its_users_alone_side_files_too() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().expect("folder");
+    let keys = KeyStore::open(folder.path()).expect("opens");
+    keys.index_key().expect("made");
+    for name in ["data.sqlite", "data.sqlite-wal", "data.sqlite-shm"] {
+        let mode = std::fs::metadata(folder.path().join("keys").join(name)).expect("there").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{name}");
+    }
 }
 
 #[test]

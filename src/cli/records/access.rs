@@ -28,7 +28,7 @@ pub enum Recorded {
 /// What is recorded of a reading.
 #[derive(Clone, Debug, Serialize)]
 pub struct Access {
-    /// The command: `list`, `show`, `count`, `tail` or `stats`.
+    /// The command: `list`, `show`, `count`, `tail`, `stats` or `verify`.
     pub command: &'static str,
     /// Names of the options used, sorted.
     pub fields: Vec<&'static str>,
@@ -58,20 +58,53 @@ pub fn record_access(paths: &DataPaths, access: &Access) -> Recorded {
 pub(super) fn record_query(
     paths: &DataPaths,
     command: &'static str,
-    (mut fields, filter): (Vec<&'static str>, &str),
-    (rows, size): (usize, u64),
+    asked: (Vec<&'static str>, &str),
+    given: (usize, u64),
     console: &mut Console<'_>,
 ) {
-    fields.sort_unstable();
-    let filter = match identity::names(paths) {
-        Ok(names) => names.filter_digest(filter.as_bytes()),
-        Err(_) => Digest::of(b""),
-    };
-    let rows = u64::try_from(rows).unwrap_or(u64::MAX);
-    match record_access(paths, &Access { command, fields, filter, kind: "access.query", rows, size }) {
-        Recorded::Recorded => {}
-        Recorded::NotRunning => console.say("note: no gateway is running here; this read is not recorded"),
-        Recorded::Unrecorded => console.say("warning: the gateway cannot write; this read is not recorded"),
+    Reading::new(command, asked).record(paths, given, console);
+}
+
+/// A reading that may go on: each part is recorded, and standard error hears of it once when that cannot be.
+pub(super) struct Reading<'a> {
+    command: &'static str,
+    fields: Vec<&'static str>,
+    filter: &'a str,
+    digest: Option<Digest>,
+    told: Recorded,
+}
+
+impl<'a> Reading<'a> {
+    pub(super) fn new(command: &'static str, (mut fields, filter): (Vec<&'static str>, &'a str)) -> Self {
+        fields.sort_unstable();
+        Reading { command, fields, filter, digest: None, told: Recorded::Recorded }
+    }
+
+    /// Records that so many rows of a log of this size are given out.
+    pub(super) fn record(&mut self, paths: &DataPaths, (rows, size): (usize, u64), console: &mut Console<'_>) {
+        let recorded = self.ask(paths, u64::try_from(rows).unwrap_or(u64::MAX), size);
+        if recorded == self.told {
+            return;
+        }
+        self.told = recorded;
+        match recorded {
+            Recorded::Recorded => console.say("note: reads are recorded again"),
+            Recorded::NotRunning => console.say("note: no gateway is running here; this read is not recorded"),
+            Recorded::Unrecorded => console.say("warning: the gateway cannot write; this read is not recorded"),
+        }
+    }
+
+    fn ask(&mut self, paths: &DataPaths, rows: u64, size: u64) -> Recorded {
+        // Where nobody listens the keys need not be opened for a digest.
+        if matches!(paths.data().join(SOCKET_NAME).try_exists(), Ok(false)) {
+            return Recorded::NotRunning;
+        }
+        let filter = *self.digest.get_or_insert_with(|| match identity::names(paths) {
+            Ok(names) => names.filter_digest(self.filter.as_bytes()),
+            Err(_) => Digest::of(b""),
+        });
+        let (command, fields) = (self.command, self.fields.clone());
+        record_access(paths, &Access { command, fields, filter, kind: "access.query", rows, size })
     }
 }
 

@@ -35,19 +35,35 @@ enum Wanted {
     Index(Option<u32>, u64, Option<String>),
 }
 
+/// What was found.
+enum Found {
+    /// A request's decision and completion, or one event; none when there is no such record.
+    Records(Vec<Entry>),
+    /// The record with this index is not the one whose leaf was given.
+    OtherLeaf(u64),
+}
+
 /// Prints one request or record.
 pub(super) fn show(args: &ShowArgs, paths: &DataPaths, console: &mut Console<'_>) -> Result<u8, Failure> {
     if args.format == Format::Csv {
         return Err(Failure::Usage("`records show` has no csv form: use table or json".to_owned()));
     }
     let view = open_view(paths, console)?;
-    let entries = find(&view, &args.id)?;
+    let found = find(&view, &args.id)?;
+    let shown = if let Found::Records(entries) = &found { entries.len() } else { 0 };
+    let fields = if args.sections { vec!["id", "sections"] } else { vec!["id"] };
+    record_query(paths, "show", (fields, &args.id), (shown, view.as_of().size), console);
+    let entries = match found {
+        Found::Records(entries) => entries,
+        Found::OtherLeaf(index) => {
+            show_text::mismatch(index, args.format, console)?;
+            return Ok(EXIT_NO);
+        }
+    };
     if entries.is_empty() {
         console.say(&format!("error: no committed record is `{}`", args.id.escape_debug()));
         return Ok(EXIT_NO);
     }
-    let fields = if args.sections { vec!["id", "sections"] } else { vec!["id"] };
-    record_query(paths, "show", (fields, &args.id), (1, view.as_of().size), console);
     let keys = KeyStore::open_read_only(paths.data()).ok();
     let mut shown = Vec::new();
     for entry in &entries {
@@ -61,34 +77,33 @@ pub(super) fn show(args: &ShowArgs, paths: &DataPaths, console: &mut Console<'_>
     Ok(if bad { EXIT_NO } else { EXIT_OK })
 }
 
-/// The records meant by what a person typed: a request's decision and completion, or one event.
-fn find(view: &View, id: &str) -> Result<Vec<Entry>, Failure> {
+/// The records meant by what a person typed.
+fn find(view: &View, id: &str) -> Result<Found, Failure> {
     let (generation, index) = match wanted(id)? {
         Wanted::Request(request) => match view.request(request)? {
             Some(row) => (row.place.generation, row.index),
             None => match id.parse::<RecordId>().ok().map(|id| view.record(id)).transpose()?.flatten() {
                 Some(entry) => (entry.place.generation, entry.index),
-                None => return Ok(Vec::new()),
+                None => return Ok(Found::Records(Vec::new())),
             },
         },
         Wanted::Index(generation, index, leaf) => {
-            let Some(generation) = generation.or(view.log().generations()?.pop()) else { return Ok(Vec::new()) };
+            let Some(generation) = generation.or(view.log().generations()?.pop()) else {
+                return Ok(Found::Records(Vec::new()));
+            };
             if let (Some(leaf), Some(entry)) = (leaf, view.log().locate(generation, index)?)
                 && signer::leaf_base64(&entry.line) != leaf
             {
-                let why = format!(
-                    "record #{index} has another leaf hash than `sealgate-record` says: it is not the one that was answered"
-                );
-                return Err(Failure::Usage(why));
+                return Ok(Found::OtherLeaf(index));
             }
             (generation, index)
         }
     };
-    let Some(entry) = view.log().locate(generation, index)? else { return Ok(Vec::new()) };
+    let Some(entry) = view.log().locate(generation, index)? else { return Ok(Found::Records(Vec::new())) };
     let decision = match head_of(&entry)? {
         Head::Completion(completion) => completion.decision,
         Head::Decision(_) => index,
-        Head::Event(_) => return Ok(vec![entry]),
+        Head::Event(_) => return Ok(Found::Records(vec![entry])),
     };
     let mut entries = Vec::new();
     entries.extend(view.log().locate(generation, decision)?);
@@ -96,7 +111,7 @@ fn find(view: &View, id: &str) -> Result<Vec<Entry>, Failure> {
     if let Some(completion) = completion {
         entries.extend(view.log().locate(generation, completion)?);
     }
-    Ok(entries)
+    Ok(Found::Records(entries))
 }
 
 fn wanted(id: &str) -> Result<Wanted, Failure> {

@@ -6,6 +6,7 @@ use crate::record::Head;
 use crate::types::Fact;
 
 use super::super::table::plain;
+use super::args::Format;
 use super::show::Shown;
 use super::{Console, Failure};
 
@@ -109,6 +110,21 @@ pub(super) fn json(records: &[Shown], console: &mut Console<'_>) -> Result<(), F
         all.push(serde_json::to_string(&record).unwrap_or_default());
     }
     writeln!(console.out, "{{\"records\":[{}]}}", all.join(","))?;
+    Ok(())
+}
+
+/// The verdict on a `sealgate-record` value whose leaf is not the record's: its word first.
+pub(super) fn mismatch(index: u64, format: Format, console: &mut Console<'_>) -> Result<(), Failure> {
+    let why = format!(
+        "record #{index} has another leaf hash than `sealgate-record` says: it is not the one that was answered"
+    );
+    match format {
+        Format::Table => writeln!(console.out, "MISMATCH {why}")?,
+        _ => {
+            writeln!(console.out, "{{\"index\":{index},\"records\":[],\"verdict\":\"MISMATCH\"}}")?;
+            console.say(&why);
+        }
+    }
     Ok(())
 }
 

@@ -1,14 +1,16 @@
 //! `records tail`: the newest requests, oldest first; with `--follow` each further one when it completes.
 //!
 //! Following looks at the log four times a second. An open request comes when its completion is committed, so
-//! each line is final; `records list --status open` shows what is still open.
+//! each line is final; `records list --status open` shows what is still open. What comes within one second is
+//! recorded together, before any of it is shown.
 
 use std::thread;
 use std::time::Duration;
 
+use crate::env::Stopwatch;
 use crate::index::{Page, Row, View};
 
-use super::access::record_query;
+use super::access::Reading;
 use super::args::{Format, TailArgs};
 use super::format::{Request, csv_heading, print, say_as_of, steady_table};
 use super::list::read_all;
@@ -20,8 +22,9 @@ pub(super) fn tail(args: &TailArgs, paths: &DataPaths, console: &mut Console<'_>
     let query = args.filter.query(paths, &view)?;
     let mut rows = view.list(&query, Page { limit: args.limit, oldest_first: false })?;
     rows.reverse();
-    let asked = (args.filter.names(), &*args.filter.text());
-    record_query(paths, "tail", asked, (rows.len(), view.as_of().size), console);
+    let text = args.filter.text();
+    let mut reading = Reading::new("tail", (args.filter.names(), &text));
+    reading.record(paths, (rows.len(), view.as_of().size), console);
     let (requests, faults) = read_all(&view, &rows, console);
     if args.follow {
         heading(args.format, console)?;
@@ -31,12 +34,20 @@ pub(super) fn tail(args: &TailArgs, paths: &DataPaths, console: &mut Console<'_>
         say_as_of(view.as_of(), args.format, "", console)?;
         return Ok(if faults == 0 { EXIT_OK } else { EXIT_NO });
     }
+    let (mut held, mut recorded) = (Vec::new(), Stopwatch::start());
     loop {
         thread::sleep(POLL);
+        // No hold on the index file between two looks, and no memory of what was shown.
+        view.forget_completed()?;
         let completed = view.advance()?;
         let rows = matching(&view, &query, completed)?;
-        let (requests, _) = read_all(&view, &rows, console);
-        more(&requests, args.format, console)?;
+        held.extend(read_all(&view, &rows, console).0);
+        if !held.is_empty() && recorded.elapsed() >= RECORD_EVERY {
+            reading.record(paths, (held.len(), view.as_of().size), console);
+            recorded = Stopwatch::start();
+            more(&held, args.format, console)?;
+            held.clear();
+        }
     }
 }
 
@@ -84,3 +95,5 @@ fn more(requests: &[Request], format: Format, console: &mut Console<'_>) -> Resu
 
 /// Between two looks at the log.
 const POLL: Duration = Duration::from_millis(250);
+/// Between two access records of one reading.
+const RECORD_EVERY: Duration = Duration::from_secs(1);

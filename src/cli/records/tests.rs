@@ -11,13 +11,13 @@ use crate::types::*;
 
 #[derive(Parser)]
 #[command(name = "records")]
-struct Cli {
+pub(super) struct Cli {
     #[command(flatten)]
-    records: RecordsArgs,
+    pub(super) records: RecordsArgs,
 }
 
 /// Exit code, standard output, standard error.
-fn records(log: &TestLog, line: &[&str]) -> (u8, String, String) {
+pub(super) fn records(log: &TestLog, line: &[&str]) -> (u8, String, String) {
     records_at(log, line, 80)
 }
 
@@ -37,7 +37,7 @@ fn refused(line: &[&str]) -> String {
 }
 
 /// A boot, an answered request, a denied one, and one of Ada's with sections.
-fn three() -> TestLog {
+pub(super) fn three() -> TestLog {
     let mut log = TestLog::new();
     drop(log.keys());
     log.boot();

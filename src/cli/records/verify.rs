@@ -7,13 +7,14 @@
 //! was not cut together with the published checkpoint (that takes an anchor).
 
 use std::fs::{self, File};
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufReader, Read, Write};
 
 use crate::env::Stopwatch;
 use crate::record::verify::{Verdict, Verifier, VerifyOptions, Word};
 use crate::record::{PublicKey, Signer, VerifierKey};
 use crate::store::{Lock, SegmentFile, StoreError, files, read};
 
+use super::access::record_query;
 use super::args::{Format, VerifyArgs};
 use super::{Console, DataPaths, EXIT_NO, EXIT_OK, Failure, verify_text};
 
@@ -42,11 +43,18 @@ pub(super) fn verify(args: &VerifyArgs, paths: &DataPaths, console: &mut Console
         console.say(&format!("{rate} records a second"));
     }
     let word = worst(&judged);
-    match args.format {
-        Format::Table => verify_text::text(word, &judged, console)?,
-        _ => verify_text::json(word, &judged, console)?,
+    let printed = match args.format {
+        Format::Table => verify_text::text(word, &judged, console),
+        _ => verify_text::json(word, &judged, console),
+    };
+    let fields = if args.vkey.is_empty() { Vec::new() } else { vec!["vkey"] };
+    let size = judged.last().map_or(0, |one| one.verdict.size);
+    record_query(paths, "verify", (fields, &args.vkey.join("\n")), (0, size), console);
+    match printed {
+        // The verdict stands although the output's reader went away.
+        Ok(()) | Err(Failure::Closed) => Ok(if word.is_ok() { EXIT_OK } else { EXIT_NO }),
+        Err(failure) => Err(failure),
     }
-    Ok(if word.is_ok() { EXIT_OK } else { EXIT_NO })
 }
 
 /// The verdict on all generations: the worst of each.
@@ -179,14 +187,14 @@ impl Progress {
             let steps = watch.micros() / STEP_MICROS;
             if steps > *last {
                 *last = steps;
-                eprint!("\rverifying: {read} of {total} MiB ");
+                drop(write!(io::stderr(), "\rverifying: {read} of {total} MiB "));
             }
         }
     }
 
     fn done(&self) {
         if self.shown.is_some_and(|(_, steps)| steps > 0) {
-            eprint!("\r{:40}\r", "");
+            drop(write!(io::stderr(), "\r{:40}\r", ""));
         }
     }
 }

@@ -14,9 +14,13 @@ pub(super) fn text(word: Word, judged: &[Judged], console: &mut Console<'_>) -> 
     writeln!(console.out, "{word}  {size} records in {segments} segments of {} generation(s)", judged.len())?;
     let proven = !judged.is_empty() && judged.iter().all(|one| one.verdict.origin_proven);
     let key = judged.last().and_then(|one| one.verdict.log_key).map(|key| key.to_string()).unwrap_or_default();
+    let unchecked = match judged.iter().all(|one| one.verdict.log_key_checked) {
+        true => "",
+        false => "; no log key was readable: the log key's signatures were NOT CHECKED",
+    };
     match proven {
-        true => writeln!(console.out, "origin: proven by the key given, {key}")?,
-        false => writeln!(console.out, "origin: NOT PROVEN (give the log's key from elsewhere: --vkey)")?,
+        true => writeln!(console.out, "origin: proven by the key given, {key}{unchecked}")?,
+        false => writeln!(console.out, "origin: NOT PROVEN (give the log's key from elsewhere: --vkey){unchecked}")?,
     }
     if let Some(missing) = missing(judged) {
         writeln!(console.out, "\nfault: generation {missing} is missing")?;
