@@ -165,7 +165,11 @@ fn parsed<'b, T: Deserialize<'b>>(body: &'b [u8]) -> Result<T, Box<Answer>> {
 }
 
 fn token_fault(error: &TokenError) -> Answer {
-    text(StatusCode::UNPROCESSABLE_ENTITY, format!("{error}\n"))
+    let status = match error {
+        TokenError::Store { .. } => StatusCode::SERVICE_UNAVAILABLE,
+        _ => StatusCode::UNPROCESSABLE_ENTITY,
+    };
+    text(status, format!("{error}\n"))
 }
 
 fn unavailable(error: &LedgerError) -> Answer {
