@@ -15,6 +15,7 @@
 mod build;
 mod channel;
 mod check;
+mod context;
 mod document;
 mod engine;
 mod fold;
@@ -255,3 +256,6 @@ mod tests;
 
 #[cfg(test)]
 mod shared_tests;
+
+#[cfg(test)]
+mod mend_tests;
