@@ -128,7 +128,8 @@ fn compile(placed: &Placed, threshold: u8) -> Result<Compiled, ScanConfigError> 
         return Ok(Compiled::Run(checks));
     }
     let lead = spec.lead.as_deref().map(one).transpose()?;
-    Ok(Compiled::Anchor(Box::new(AnchorDetector { kind: spec.kind, lead, pattern, checks })))
+    let is_secret = placed.class.as_str().starts_with("secret.");
+    Ok(Compiled::Anchor(Box::new(AnchorDetector { kind: spec.kind, is_secret, lead, pattern, checks })))
 }
 
 /// Context words as they read folded, in lower and upper case (scripts beyond ASCII keep their case when folded).

@@ -91,3 +91,60 @@ fn a_bare_number_far_into_a_nested_list_gets_its_quotes_in_a_stream() {
     let found = stream.take();
     assert_eq!((found.len(), found[0].quoted), (1, false));
 }
+
+#[test]
+fn dates_identifiers_and_placeholders_are_clean() {
+    for text in [
+        "SELECT id, email, phone FROM users WHERE created_at > '2024-01-01'",
+        "SELECT id, phone FROM t WHERE at > '2024-01-01 10:20:30'",
+        "name,phone,created\nBob,,2024-01-02",
+        "phone; x = 123 456 789",
+        "{\"phone\": null, \"ts\": 1700000000}",
+        "phone 2024-01-02T03:04:05Z",
+        "postgres://user:password@localhost:5432/db",
+        "redis://:secret@redis:6379/0",
+        "postgresql://postgres:postgres@db:5432/app",
+        "mysql://root:root@db.example.com/app",
+        "mysql://root:<password>@db/app",
+        "mysql://root:${PASSWORD}@db/app",
+        "mysql://root:changeme@db/app",
+        "mysql://root:xxxxxxxx@db/app",
+        "mysql://root:***@db/app",
+        "password=changeme password: xxxxxxxxxx",
+        "ghp_000000000000000000000000000000000000",
+        "npm_xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
+        "https://org@dev.azure.com/org/project/_git/repo",
+        "https://key@o0.ingest.sentry.io/0",
+        "let mrn: 123456; cvc: 000",
+    ] {
+        let found = scanner().text(text).findings;
+        assert!(found.is_empty(), "{text}: {:?}", short(&found));
+        assert_eq!(streamed(text, &borders(text), Form::Text), []);
+    }
+    for text in ["mysql://app:k9mQ2vLp@db/app", "+1700000000", "mail bob@example.org"] {
+        assert_eq!(scanner().text(text).findings.len(), 1, "{text}");
+    }
+}
+
+#[test]
+fn published_test_cards_are_cards() {
+    for card in [
+        "4111111111111111",
+        "4242424242424242",
+        "5555555555554444",
+        "378282246310005",
+        "4000000000000002",
+        "4012888888881881",
+        "5105105105105100",
+        "6011111111111117",
+        "30569309025904",
+        "3530111333300000",
+        "6011000990139424",
+        "371449635398431",
+        "2223003122003222",
+        "5200828282828210",
+        "38520000023237",
+    ] {
+        assert_eq!(classes(&scanner().text(card)), ["pci.pan"], "{card}");
+    }
+}

@@ -25,6 +25,7 @@ mod norm;
 mod pack;
 mod pan;
 mod pem;
+mod phone;
 mod redact;
 mod resolve;
 mod secret;
