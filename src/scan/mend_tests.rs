@@ -54,13 +54,18 @@ fn the_key_of_a_value_is_its_context() {
 fn many_findings_cost_no_more_in_json_than_in_text() {
     let text = "jane.doe@example.com, ".repeat(4_000);
     let json = serde_json::json!({ "x": text }).to_string();
-    let watch = crate::env::Stopwatch::start();
-    assert_eq!(scanner().text(&text).findings.len(), 4_000);
-    let plain = watch.elapsed();
-    let watch = crate::env::Stopwatch::start();
-    assert_eq!(scanner().json_text(&json).findings.len(), 4_000);
-    let nested = watch.elapsed();
-    assert!(nested <= plain * 6, "{nested:?} in JSON, {plain:?} in text");
+    let best = |scan: &dyn Fn() -> usize| {
+        let time = |_| {
+            let watch = crate::env::Stopwatch::start();
+            assert_eq!(scan(), 4_000);
+            watch.elapsed()
+        };
+        (0..3).map(time).min().expect("three")
+    };
+    let plain = best(&|| scanner().text(&text).findings.len());
+    let nested = best(&|| scanner().json_text(&json).findings.len());
+    eprintln!("{nested:?} in JSON, {plain:?} in text");
+    assert!(nested <= plain * 4, "{nested:?} in JSON, {plain:?} in text");
 }
 
 #[test]

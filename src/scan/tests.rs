@@ -421,6 +421,12 @@ mod split {
             "_",
             "\u{e0041}",
             "卡",
+            "phone",
+            "\"phone\":",
+            "7012345678",
+            "2024-01-02",
+            "https://",
+            "ghp_",
         ];
         prop::collection::vec(prop::sample::select(pieces.to_vec()), 1..24).prop_map(|parts| parts.concat())
     }
