@@ -7,6 +7,7 @@ use regex_automata::util::syntax;
 
 use super::ScanConfigError;
 use super::check::Checks;
+use super::context::Context;
 use super::engine::{AnchorDetector, Compiled, Engine};
 use super::fold::TAG;
 use super::norm::{Form, Norm};
@@ -115,7 +116,7 @@ fn compile(placed: &Placed, threshold: u8) -> Result<Compiled, ScanConfigError> 
         entropy_min: spec.entropy_min.unwrap_or(0.0),
         likelihood: spec.likelihood,
         with_context: spec.with_context.unwrap_or(spec.likelihood),
-        context: context_words(&spec.context),
+        context: Context { words: context_words(&spec.context), within: spec.context_within.map(usize::from) },
         threshold,
     };
     let one = |pattern: &str| {
@@ -127,7 +128,8 @@ fn compile(placed: &Placed, threshold: u8) -> Result<Compiled, ScanConfigError> 
         return Ok(Compiled::Run(checks));
     }
     let lead = spec.lead.as_deref().map(one).transpose()?;
-    Ok(Compiled::Anchor(Box::new(AnchorDetector { kind: spec.kind, lead, pattern, checks })))
+    let is_secret = placed.class.as_str().starts_with("secret.");
+    Ok(Compiled::Anchor(Box::new(AnchorDetector { kind: spec.kind, is_secret, lead, pattern, checks })))
 }
 
 /// Context words as they read folded, in lower and upper case (scripts beyond ASCII keep their case when folded).

@@ -15,9 +15,45 @@ pub(super) struct Channel {
     form: Form,
     /// Folded bytes before this are decided; the few kept before it are context.
     from: usize,
-    /// The last quote marker among the forgotten bytes.
-    quote: Option<(usize, bool)>,
+    /// Where the forgotten bytes end.
+    place: Place,
     pub(super) is_partial: bool,
+}
+
+/// Where in JSON a byte stands, carried forward byte by byte.
+#[derive(Clone, Copy, Debug, Default)]
+struct Place {
+    /// The last quote marker before it.
+    quote: Option<(usize, bool)>,
+    /// The first and the last byte since then that is no space.
+    first: Option<u8>,
+    last: Option<u8>,
+}
+
+impl Place {
+    fn pass(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            if let Some(quote) = marker(byte) {
+                *self = Place { quote: Some(quote), first: None, last: None };
+            } else if !byte.is_ascii_whitespace() {
+                self.first = self.first.or(Some(byte));
+                self.last = Some(byte);
+            }
+        }
+    }
+
+    /// The level at which it stands outside of every string, where a value can stand.
+    fn bare_level(&self) -> Option<usize> {
+        match self.quote {
+            None => Some(0),
+            Some((level, false)) => Some(level),
+            Some((level, true)) => {
+                let is_value = matches!(self.last, Some(b'[' | b',' | b':' | b'-'));
+                let opens = matches!(self.first, Some(b'[' | b'{'));
+                (opens && is_value).then_some(level + 1)
+            }
+        }
+    }
 }
 
 /// A finding with its place in the source.
@@ -32,7 +68,7 @@ pub(super) struct Located {
 
 impl Channel {
     pub(super) fn new(form: Form) -> Self {
-        Channel { norm: Norm::new(form), form, from: 0, quote: None, is_partial: false }
+        Channel { norm: Norm::new(form), form, from: 0, place: Place::default(), is_partial: false }
     }
 
     /// Source bytes pushed so far.
@@ -74,18 +110,30 @@ impl Channel {
         if self.form == Form::Json && !is_final && may_be_sign {
             release -= 1;
         }
-        out.extend(hits.iter().map(|hit| self.locate(hit)));
+        self.locate_all(&hits, out);
         self.is_partial |= work.is_partial;
         self.forget(release);
     }
 
-    fn locate(&self, hit: &Hit) -> Located {
+    /// Gives each hit its place in the source, in one pass over the folded bytes.
+    fn locate_all(&self, hits: &[Hit], out: &mut Vec<Located>) {
+        let (mut place, mut passed) = (self.place, 0);
+        for hit in hits {
+            if self.form == Form::Json {
+                place.pass(self.norm.bytes().get(passed..hit.start).unwrap_or_default());
+                passed = passed.max(hit.start);
+            }
+            let bare_level = if self.form == Form::Json { place.bare_level() } else { None };
+            out.push(self.locate(hit, bare_level));
+        }
+    }
+
+    fn locate(&self, hit: &Hit, bare_level: Option<usize>) -> Located {
         let norm = self.norm.bytes();
         let mut end = hit.end;
         while norm.get(end).is_some_and(|b| b & 0xc0 == 0x80) {
             end += 1;
         }
-        let bare_level = self.bare_level(hit.start);
         let is_signed = bare_level.is_some()
             && norm.get(hit.start).is_some_and(u8::is_ascii_digit)
             && hit.start > self.from
@@ -95,28 +143,12 @@ impl Channel {
         Located { hit: *hit, start, end, bare_level }
     }
 
-    /// The level at which a place stands outside of every string, where a value can stand.
-    fn bare_level(&self, at: usize) -> Option<usize> {
-        if self.form == Form::Text {
-            return None;
-        }
-        let before = self.norm.bytes().get(..at).unwrap_or_default();
-        let last = before.iter().rev().find_map(|&b| marker(b)).or(self.quote);
-        let quote_level = match last {
-            None => return Some(0),
-            Some((level, false)) => return Some(level),
-            Some((level, true)) => level,
-        };
-        let mut solid = before.iter().rev().take_while(|b| marker(**b).is_none()).filter(|b| !b.is_ascii_whitespace());
-        let is_value = solid.clone().next().is_some_and(|b| matches!(b, b'[' | b',' | b':' | b'-'));
-        let opens = solid.by_ref().last().is_some_and(|b| matches!(b, b'[' | b'{'));
-        (opens && is_value).then_some(quote_level + 1)
-    }
-
     fn forget(&mut self, release: usize) {
         let keep_from = release.saturating_sub(LEFT_BYTES);
         let forgotten = self.norm.bytes().get(..keep_from).unwrap_or_default();
-        self.quote = forgotten.iter().rev().find_map(|&b| marker(b)).or(self.quote);
+        if self.form == Form::Json {
+            self.place.pass(forgotten);
+        }
         self.norm.trim(keep_from);
         self.from = release - keep_from;
     }

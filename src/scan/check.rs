@@ -3,11 +3,9 @@
 //! A check sees at most [`super::engine::LEFT_BYTES`] bytes to the left and a few to the right; when those few are
 //! not there yet it says [`Verdict::Undecided`], so that a stream waits instead of guessing.
 
+use super::context::Context;
 use super::pack::Border;
 use super::validate::Validator;
-
-/// Folded bytes before a finding in which context words count.
-pub(super) const CONTEXT_BYTES: usize = 64;
 
 /// A candidate inside its folded text.
 #[derive(Clone, Copy)]
@@ -36,8 +34,7 @@ pub(super) struct Checks {
     pub(super) entropy_min: f32,
     pub(super) likelihood: u8,
     pub(super) with_context: u8,
-    /// Lower case.
-    pub(super) context: Vec<String>,
+    pub(super) context: Context,
     pub(super) threshold: u8,
 }
 
@@ -146,28 +143,9 @@ impl Checks {
         self.likelihood >= self.threshold || self.has_context(span)
     }
 
-    /// Whether a context word stands before the finding, as a word of its own.
     fn has_context(&self, span: &Span<'_>) -> bool {
-        if self.context.is_empty() || self.with_context == self.likelihood {
-            return false;
-        }
-        let from = span.start.saturating_sub(CONTEXT_BYTES);
-        let mut window = [0u8; CONTEXT_BYTES];
-        let before = span.norm.get(from..span.start).unwrap_or_default();
-        let window = window.get_mut(..before.len()).unwrap_or_default();
-        window.copy_from_slice(before);
-        window.make_ascii_lowercase();
-        self.context.iter().any(|word| contains_word(window, word.as_bytes()))
+        self.with_context != self.likelihood && self.context.is_there(span)
     }
-}
-
-/// Whether `word` stands in `text` with no letter or digit on either side.
-fn contains_word(text: &[u8], word: &[u8]) -> bool {
-    memchr::memmem::find_iter(text, word).any(|at| {
-        let before = at.checked_sub(1).and_then(|i| text.get(i));
-        let after = text.get(at + word.len());
-        !before.is_some_and(u8::is_ascii_alphanumeric) && !after.is_some_and(u8::is_ascii_alphanumeric)
-    })
 }
 
 /// Shannon entropy in bits per byte.

@@ -6,6 +6,8 @@
 //! whole text would, or says that it is undecided; nothing else makes streams and whole texts agree. Linear in the
 //! text: each automaton reads each byte once per candidate, and a budget bounds candidates' bytes ([`Work`]).
 
+use std::ops::Range;
+
 use aho_corasick::AhoCorasick;
 use regex_automata::Anchored;
 use regex_automata::dfa::{Automaton, dense};
@@ -31,6 +33,8 @@ type Dfa = dense::DFA<Vec<u32>>;
 #[derive(Debug)]
 pub(super) struct AnchorDetector {
     pub(super) kind: Kind,
+    /// What it finds is a secret, which is not one repeated character.
+    pub(super) is_secret: bool,
     pub(super) lead: Option<Dfa>,
     pub(super) pattern: Option<Dfa>,
     pub(super) checks: Checks,
@@ -168,7 +172,7 @@ impl Engine {
                     return;
                 }
                 let Some(Compiled::Anchor(anchored)) = self.compiled.get(usize::from(detector)) else { continue };
-                match anchored.decide(view, found.start(), work) {
+                match anchored.decide(view, found.range(), work) {
                     Decision::No => {}
                     Decision::Undecided(at) => *cut = (*cut).min(at),
                     Decision::Hit(hit) => hits.push(Hit { detector, ..hit }),
@@ -244,7 +248,8 @@ enum Decision {
 }
 
 impl AnchorDetector {
-    fn decide(&self, view: View<'_>, at: usize, work: &mut Work) -> Decision {
+    fn decide(&self, view: View<'_>, anchor: Range<usize>, work: &mut Work) -> Decision {
+        let at = anchor.start;
         let mut origin = at;
         if self.kind == Kind::Email {
             match local_part(view.norm, at) {
@@ -278,19 +283,23 @@ impl AnchorDetector {
             Match::End(end) => end,
         };
         let start = if self.kind == Kind::Email { origin } else { start };
-        let mut span = Span { norm: view.norm, start, end, is_final: view.is_final };
-        if span.bytes().iter().any(|&b| super::norm::marker(b).is_some()) {
+        let span = Span { norm: view.norm, start, end, is_final: view.is_final };
+        if span.bytes().iter().any(|&b| super::norm::marker(b).is_some()) || self.is_filler(&span, anchor.end) {
             return Decision::No;
         }
-        span.end = end;
-        let checks = &self.checks;
-        match self.check_found(checks, &span) {
+        match self.check_found(&self.checks, &span) {
             Verdict::No => Decision::No,
             Verdict::Undecided => Decision::Undecided(origin),
             Verdict::Yes { likelihood, validated } => {
                 Decision::Hit(Hit { detector: 0, origin, start, end, likelihood, validated })
             }
         }
+    }
+
+    /// Whether a secret is only its prefix and a few characters again and again.
+    fn is_filler(&self, span: &Span<'_>, anchor_end: usize) -> bool {
+        let value = span.norm.get(span.start.max(anchor_end)..span.end).unwrap_or_default();
+        self.is_secret && self.kind == Kind::Pattern && super::secret::is_filler(value)
     }
 
     /// The left border was looked at where the anchor begins, so a lead does not stand in its own way.

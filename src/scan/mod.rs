@@ -15,6 +15,7 @@
 mod build;
 mod channel;
 mod check;
+mod context;
 mod document;
 mod engine;
 mod fold;
@@ -24,6 +25,7 @@ mod norm;
 mod pack;
 mod pan;
 mod pem;
+mod phone;
 mod redact;
 mod resolve;
 mod secret;
@@ -40,7 +42,7 @@ pub use redact::redact;
 pub use stream::{StreamFinding, StreamScan};
 
 use channel::{Channel, Located};
-use engine::{Engine, View, Work};
+use engine::{Engine, Hit, View, Work};
 
 /// Source bytes that one step of a whole-text scan takes.
 const PIECE_BYTES: usize = 64 * 1024;
@@ -178,12 +180,32 @@ impl Scanner {
             let (found, is_partial) = self.run(text, Form::Text);
             return self.report(text.len(), is_partial, found.iter().map(|f| self.finding(f, Site::Text)));
         }
-        let mut work = Work::for_bytes(text.len());
-        let mut hits = Vec::new();
-        let cut = self.engine.sweep(View { norm: text.as_bytes(), from: 0, is_final: true }, &mut work, &mut hits);
-        resolve::settle(&mut hits, cut, true);
+        let (hits, is_partial) = self.sweep_plain(text.as_bytes());
         let located = hits.iter().map(|&hit| Located { hit, start: hit.start, end: hit.end, bare_level: None });
-        self.report(text.len(), work.is_partial, located.map(|f| self.finding(&f, Site::Text)))
+        self.report(text.len(), is_partial, located.map(|f| self.finding(&f, Site::Text)))
+    }
+
+    /// Sweeps a text that reads the same folded, window by window; a window in which nothing is decided grows.
+    fn sweep_plain(&self, norm: &[u8]) -> (Vec<Hit>, bool) {
+        let (mut all, mut is_partial) = (Vec::new(), false);
+        let (mut from, mut window) = (0, PIECE_BYTES);
+        while from < norm.len() && all.len() <= FINDINGS_MAX {
+            let end = norm.len().min(from.saturating_add(window));
+            let is_final = end == norm.len();
+            let mut work = Work::for_bytes(end - from);
+            let mut hits = Vec::new();
+            let seen = norm.get(..end).unwrap_or_default();
+            let cut = self.engine.sweep(View { norm: seen, from, is_final }, &mut work, &mut hits);
+            let release = resolve::settle(&mut hits, cut, is_final);
+            is_partial |= work.is_partial;
+            all.append(&mut hits);
+            if is_final {
+                break;
+            }
+            window = if release > from { PIECE_BYTES } else { window.saturating_mul(2) };
+            from = release.max(from);
+        }
+        (all, is_partial)
     }
 
     /// Whether a text was scanned whole and shows nothing.
@@ -197,7 +219,7 @@ impl Scanner {
         let mut channel = Channel::new(form);
         let mut found = Vec::new();
         let mut at = 0;
-        while at < text.len() {
+        while at < text.len() && found.len() <= FINDINGS_MAX {
             let end = (at + PIECE_BYTES..text.len()).find(|&i| text.is_char_boundary(i)).unwrap_or(text.len());
             channel.push(&self.engine, text.get(at..end).unwrap_or_default(), &mut found);
             at = end;
@@ -255,3 +277,6 @@ mod tests;
 
 #[cfg(test)]
 mod shared_tests;
+
+#[cfg(test)]
+mod mend_tests;

@@ -27,6 +27,8 @@ pub(super) struct Detector {
     pub(super) with_context: Option<u8>,
     #[serde(default)]
     pub(super) context: Vec<String>,
+    /// Most bytes from the end of a context word to the finding, with no line or clause ending between.
+    pub(super) context_within: Option<u8>,
     /// Literals, one of which begins every match; without any, the detector belongs to the run scanner.
     #[serde(default)]
     pub(super) anchors: Vec<String>,

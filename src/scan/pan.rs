@@ -8,6 +8,27 @@ use super::validate::{is_uniform, luhn};
 /// Most digits of a card number.
 const DIGITS_MAX: usize = 19;
 
+/// Different digits that a number has unless it is one of [`PUBLISHED`].
+const VARIETY_MIN: usize = 4;
+
+/// Test numbers that schemes and payment services publish and that have fewer different digits.
+const PUBLISHED: &[&str] = &[
+    "4111111111111111",
+    "4242424242424242",
+    "4000000000000002",
+    "4000000000000010",
+    "4000000000000044",
+    "4000000000000077",
+    "4000000000000101",
+    "4222222222222",
+    "4444444444444448",
+    "5105105105105100",
+    "5454545454545454",
+    "5500000000000004",
+    "5555555555554444",
+    "30000000000004",
+];
+
 /// Separator bytes between two digits at most.
 const GAP_BYTES_MAX: usize = 3;
 
@@ -34,6 +55,9 @@ pub(super) fn check(span: &Span<'_>) -> Option<bool> {
     if is_uniform(digits) || !luhn(digits) || !is_issued(digits, shape.group_count > 1) {
         return Some(false);
     }
+    if variety(digits) < VARIETY_MIN && !PUBLISHED.iter().any(|number| number.as_bytes() == digits) {
+        return Some(false);
+    }
     let is_decimal = shape.group_count == 2 && shape.has_point;
     if is_decimal || is_joined_left(span) {
         return Some(false);
@@ -46,6 +70,11 @@ pub(super) fn check(span: &Span<'_>) -> Option<bool> {
         return Some(true);
     }
     Some(!has_digit_left(span) && !has_digit_right(span)?)
+}
+
+/// How many different bytes there are.
+pub(super) fn variety(bytes: &[u8]) -> usize {
+    bytes.iter().enumerate().filter(|(i, byte)| !bytes.iter().take(*i).any(|b| b == *byte)).count()
 }
 
 fn shape(bytes: &[u8]) -> Option<Shape> {

@@ -1,6 +1,7 @@
 //! Checks for secrets and addresses: what tells a password from a placeholder, a key from an identifier.
 
 use super::check::{Span, entropy};
+use super::pan;
 
 /// Words that show that a value is an example, a reference or a type.
 const PLACEHOLDERS: &[&str] = &[
@@ -51,6 +52,83 @@ fn is_placeholder(bytes: &[u8]) -> bool {
     lower.copy_from_slice(head);
     lower.make_ascii_lowercase();
     PLACEHOLDERS.iter().any(|word| memchr::memmem::find(lower, word.as_bytes()).is_some())
+}
+
+/// Whether the password of a URL (`scheme://user:password@host`) is one: not a placeholder, not the user's name, not a
+/// default that everybody knows.
+pub(super) fn connection(bytes: &[u8]) -> bool {
+    let Some(at) = memchr::memmem::find(bytes, b"://") else { return true };
+    let rest = bytes.get(at + 3..).unwrap_or_default();
+    let info = rest.rsplitn(2, |&b| b == b'@').nth(1).unwrap_or_default();
+    let (user, password) = info.split_at(memchr::memchr(b':', info).unwrap_or(info.len()));
+    let password = password.get(1..).unwrap_or_default();
+    let known = DEFAULTS.iter().any(|word| password.eq_ignore_ascii_case(word.as_bytes()));
+    !known && !password.eq_ignore_ascii_case(user) && !is_marked(password) && pan::variety(password) >= 3
+}
+
+/// Passwords of examples and of containers as they come.
+const DEFAULTS: &[&str] = &[
+    "password",
+    "passwd",
+    "pass",
+    "passw0rd",
+    "password1",
+    "password123",
+    "pwd",
+    "secret",
+    "root",
+    "admin",
+    "user",
+    "guest",
+    "test",
+    "testing",
+    "postgres",
+    "mysql",
+    "redis",
+    "mongo",
+    "rabbitmq",
+    "changeme",
+    "change_me",
+    "change-me",
+    "changeit",
+    "example",
+    "default",
+    "token",
+    "dummy",
+    "placeholder",
+    "foobar",
+    "redacted",
+    "hidden",
+    "masked",
+    "mypassword",
+    "my_password",
+    "my-password",
+    "mysecretpassword",
+    "yourpassword",
+    "your_password",
+    "your-password",
+    "db_password",
+    "dbpassword",
+    "username",
+];
+
+/// Whether a value is written as one to be filled in or as one that is hidden.
+fn is_marked(value: &[u8]) -> bool {
+    let head = value.get(..4).unwrap_or(value).to_ascii_lowercase();
+    let marks: &[&[u8]] = &[b"xxx", b"***", b"...", b"your", b"<", b"${", b"$(", b"{{", b"%(", b"["];
+    marks.iter().any(|mark| head.starts_with(mark))
+}
+
+/// Different characters that the varying part of a token has.
+const TOKEN_VARIETY_MIN: usize = 6;
+
+/// Bytes at the end of a token that are looked at.
+const TOKEN_TAIL_BYTES: usize = 24;
+
+/// Whether what follows a token's prefix is too uniform for a token (`ghp_xxxx…`); short values say nothing.
+pub(super) fn is_filler(value: &[u8]) -> bool {
+    let tail = value.get(value.len().saturating_sub(TOKEN_TAIL_BYTES)..).unwrap_or_default();
+    tail.len() >= 16 && pan::variety(tail) < TOKEN_VARIETY_MIN
 }
 
 /// A call, an index or a path behind a value means that it was code.
@@ -228,5 +306,15 @@ pub(super) fn email(span: &Span<'_>) -> bool {
     let ending = domain.rsplit(|&b| b == b'.').next().unwrap_or_default().to_ascii_lowercase();
     let ending = std::str::from_utf8(&ending).unwrap_or_default();
     let known = GENERIC.contains(&ending) || (ending.len() == 2 && COUNTRIES.split(' ').any(|c| c == ending));
-    known && local != b"git" && !local.starts_with(b".") && !local.ends_with(b".")
+    known && !is_userinfo(span) && local != b"git" && !local.starts_with(b".") && !local.ends_with(b".")
+}
+
+/// Bytes before an address in which `://` is looked for.
+const USERINFO_BYTES_MAX: usize = 64;
+
+/// Whether `://` and nothing but a user's name stands before: `https://org@host`, `https://user:pass@host`.
+fn is_userinfo(span: &Span<'_>) -> bool {
+    let is_name = |b: &u8| b.is_ascii_graphic() && !matches!(b, b'/' | b'?' | b'#' | b'=' | b'&' | b'"' | b'<' | b'>');
+    let name = (1..=USERINFO_BYTES_MAX).map_while(|n| span.before(n).filter(is_name)).count();
+    [b'/', b'/', b':'].iter().zip(1..).all(|(&byte, n)| span.before(name + n) == Some(byte))
 }

@@ -3,7 +3,7 @@ use std::sync::OnceLock;
 use super::*;
 
 /// The scanner of every embedded pack, and the packs' own examples.
-fn scanner() -> &'static Arc<Scanner> {
+pub(super) fn scanner() -> &'static Arc<Scanner> {
     static SCANNER: OnceLock<Arc<Scanner>> = OnceLock::new();
     SCANNER.get_or_init(|| {
         let source = Source { packs: embedded_packs(), bundle: Vec::new() };
@@ -51,14 +51,14 @@ fn spelled(example: &str) -> String {
     out + rest
 }
 
-type Short = (usize, usize, String);
+pub(super) type Short = (usize, usize, String);
 
-fn short(findings: &[Finding]) -> Vec<Short> {
+pub(super) fn short(findings: &[Finding]) -> Vec<Short> {
     findings.iter().map(|f| (f.start, f.end, f.detector.to_string())).collect()
 }
 
 /// Streams a text in the given pieces; checks what is released on the way.
-fn streamed(text: &str, cuts: &[usize], form: Form) -> Vec<Short> {
+pub(super) fn streamed(text: &str, cuts: &[usize], form: Form) -> Vec<Short> {
     let mut stream = StreamScan::new(Arc::clone(scanner()));
     let (mut at, mut released, mut found) = (0, 0, Vec::new());
     for cut in cuts.iter().copied().chain([text.len()]) {
@@ -90,7 +90,7 @@ fn streamed(text: &str, cuts: &[usize], form: Form) -> Vec<Short> {
     found
 }
 
-fn borders(text: &str) -> Vec<usize> {
+pub(super) fn borders(text: &str) -> Vec<usize> {
     text.char_indices().map(|(i, _)| i).skip(1).collect()
 }
 
@@ -131,7 +131,7 @@ fn examples_are_found_for_every_split() {
     }
 }
 
-fn document(source: &str) -> Scan {
+pub(super) fn document(source: &str) -> Scan {
     scanner().document(&crate::json::Document::parse(source.as_bytes()).expect("JSON"))
 }
 
@@ -421,6 +421,12 @@ mod split {
             "_",
             "\u{e0041}",
             "卡",
+            "phone",
+            "\"phone\":",
+            "7012345678",
+            "2024-01-02",
+            "https://",
+            "ghp_",
         ];
         prop::collection::vec(prop::sample::select(pieces.to_vec()), 1..24).prop_map(|parts| parts.concat())
     }

@@ -5,7 +5,7 @@
 //! ABA routing numbers (weights 3 7 1), ISO 17442 (LEI), NPI (Luhn over 80840), DEA numbers.
 
 use super::check::Span;
-use super::{national, pan, secret};
+use super::{national, pan, phone, secret};
 
 /// A named check.
 #[derive(Clone, Copy, Debug)]
@@ -34,6 +34,10 @@ impl Validator {
             "pan" => Validator::Site(pan::check, true),
             "email" => Validator::Site(|s| Some(secret::email(s)), false),
             "phone" => Validator::Site(|s| Some(phone(s)), false),
+            "phone_loose" => Validator::Site(|s| Some(phone(s) && !phone::is_date_or_id(s)), false),
+            "varied" => Validator::Site(|s| Some(!is_uniform(s.bytes())), false),
+            "record_number" => Validator::Site(|s| Some(!is_counted(s.bytes())), false),
+            "connection" => Validator::Site(|s| Some(secret::connection(s.bytes())), false),
             "ipv4" => Validator::Site(|s| Some(ipv4(s)), false),
             "jwt" => Validator::Site(|s| Some(secret::jwt(s.bytes())), false),
             "password" => Validator::Site(secret::password, false),
@@ -81,6 +85,13 @@ pub(super) fn weighted(bytes: &[u8], weights: &[u32]) -> Option<u32> {
 /// Whether all bytes are the same.
 pub(super) fn is_uniform(bytes: &[u8]) -> bool {
     bytes.windows(2).all(|pair| pair.first() == pair.last())
+}
+
+/// Whether the digits are one repeated, or count up or down (`123456`): what stands for a number in examples.
+fn is_counted(bytes: &[u8]) -> bool {
+    let digits = || bytes.iter().filter(|b| b.is_ascii_digit());
+    let all_step = |step: i16| digits().zip(digits().skip(1)).all(|(a, b)| i16::from(*b) - i16::from(*a) == step);
+    [-1, 0, 1].into_iter().any(all_step)
 }
 
 /// Luhn's check over digits (ISO/IEC 7812-1 annex B); zeros alone do not count.
