@@ -1,8 +1,10 @@
 //! The three kinds of line of a segment, written and strictly read.
 //!
-//!     {"head":{…},"key":"<key id>","sig":"<base64>"}
-//!     {"sections":{"content":"<base64>",…,"index":7}}
-//!     {"checkpoint":"<signed note>"}
+//! ```text
+//! {"head":{…},"key":"<key id>","sig":"<base64>"}
+//! {"sections":{"content":"<base64>",…,"index":7}}
+//! {"checkpoint":"<signed note>"}
+//! ```
 //!
 //! Reading re-encodes: a line that is not byte-equal to its own writing is refused, so base64 respelled, keys
 //! out of order or twice, spaces and needless escapes are all found without knowing any key.
