@@ -221,11 +221,13 @@ fn credential<'t>(reader: &mut Reader<'t>, table: &Table<'t>) -> CredentialSourc
         Some(("env", name)) if !name.is_empty() => CredentialSource::Env(name.to_owned()),
         Some(("file", path)) if !path.is_empty() => CredentialSource::File(reader.beside(path)),
         None if text == "caller" => CredentialSource::Caller,
+        None if text == "none" => CredentialSource::None,
         _ => {
             // The value is not shown: somebody may have put the credential itself here.
             reader.fault(
                 offset,
-                "`credential` is \"env:NAME\", \"file:PATH\" or \"caller\", never the credential itself".to_owned(),
+                "`credential` is \"env:NAME\", \"file:PATH\", \"caller\" or \"none\", never the credential itself"
+                    .to_owned(),
             );
             CredentialSource::None
         }
