@@ -228,26 +228,6 @@ where
     Ok(Running { address, threads })
 }
 
-/// [`start`], then [`Running::join`].
-///
-/// # Errors
-/// As those two.
-pub fn run<M, H, F>(
-    listeners: Listeners,
-    make: M,
-    limits: ServeLimits,
-    tls: Option<Certificates>,
-    hooks: Hooks,
-    shutdown: watch::Receiver<bool>,
-) -> Result<DrainReport, ServeError>
-where
-    M: Fn(usize) -> H + Send + Sync + 'static,
-    H: Fn(Request<Incoming>, Peer) -> F + Clone + Send + Sync + 'static,
-    F: Future<Output = Response<ResponseBody>> + Send + 'static,
-{
-    start(listeners, make, limits, tls, hooks, shutdown)?.join()
-}
-
 /// About 40 KB of buffers each when busy: 400 MB at the limit.
 pub const CONNECTIONS_MAX: usize = 10_000;
 /// Claude Code's heads, the largest known, are below 4 KiB; JWTs with many groups reach 16.
